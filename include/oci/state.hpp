@@ -725,39 +725,41 @@ inline bool is_descriptor(const std::filesystem::path& path) {
   return std::filesystem::equivalent(path.parent_path(), "/dev/fd", not_there);
 }
 
-/// What `path` leads to where it is a link, as rename() replaces links and not what they lead to.
-/// Still a link: a descriptor, which no path leads to, or one of a loop of links.
-inline std::filesystem::path follow_links(const std::filesystem::path& path) {
-  std::filesystem::path target = path;
-  for (int links = 0; links < 40; ++links) {
-    std::error_code no_link;
-    const auto link = std::filesystem::read_symlink(target, no_link);
-    if (no_link || is_descriptor(target)) break;
-    target = target.parent_path() / link;
-  }
-  return target;
-}
-
 /// Gives `file` the owner, group and permission bits of the one that it is to replace.
 inline void copy_owner_and_mode(const struct stat& old, int file,
                                 const std::filesystem::path& path) {
   // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that
-  // the user namespace lacks. What is not allowed stays as it is: first try both, then the group.
-  for (const uid_t owner : {old.st_uid, static_cast<uid_t>(-1)}) {
-    const int given = checked("oci::save: cannot set the owner", path, [&] {
+  // the user namespace lacks. What is not allowed stays as it is.
+  const auto give_to = [&](uid_t owner) {
+    return checked("oci::save: cannot set the owner", path, [&] {
       if (::fchown(file, owner, old.st_gid) == 0) return 1;
       return errno == EPERM || errno == EINVAL ? 0 : -1;
     });
-    if (given == 1) break;
+  };
+  struct stat now {};
+  checked("oci::save: cannot look at the temporary", path, [&] { return ::fstat(file, &now); });
+  if (now.st_uid != old.st_uid || now.st_gid != old.st_gid) {
+    if (give_to(old.st_uid) == 0) give_to(static_cast<uid_t>(-1));  // the group alone
   }
-  checked("oci::save: cannot set the permissions", path,
-          [&] { return ::fchmod(file, old.st_mode & 0777); });
+  if ((now.st_mode & 0777) != (old.st_mode & 0777)) {
+    checked("oci::save: cannot set the permissions", path,
+            [&] { return ::fchmod(file, old.st_mode & 0777); });
+  }
 }
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
-  const std::filesystem::path target = follow_links(path);
+  // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
+  // after that is a descriptor (/dev/stdout), which no path leads to, or one of a loop of links.
+  std::filesystem::path target = path;
   struct stat old {};
-  const bool exists = ::lstat(target.c_str(), &old) == 0;
+  bool exists = ::lstat(target.c_str(), &old) == 0;
+  for (int links = 0; links < 40 && exists && S_ISLNK(old.st_mode); ++links) {
+    if (is_descriptor(target)) break;
+    std::error_code changed;  // no link any more: looked at again
+    const auto link = std::filesystem::read_symlink(target, changed);
+    if (!changed) target = target.parent_path() / link;
+    exists = ::lstat(target.c_str(), &old) == 0;
+  }
   if (!exists && errno != ENOENT) throw_errno("oci::save: cannot open", path);
   if (exists && !S_ISREG(old.st_mode)) {  // a FIFO, a device, /dev/stdout: nothing to replace
     Descriptor file(checked("oci::save: cannot open", path, [&] {
@@ -770,13 +772,17 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
     return;
   }
 
-  const std::filesystem::path parent = target.has_parent_path() ? target.parent_path() : ".";
+  const std::size_t slash = target.native().rfind('/') + 1;  // npos + 1 is 0
+  const std::string parent = slash == 0 ? "." : target.native().substr(0, slash);
   const Descriptor directory(checked("oci::save: cannot open the directory", path, [&] {
     return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }));
 
-  // The temporary: a short name, as the target's may be the longest; for its owner's eyes alone
-  // until it has the old file's permissions. One that a killed process left is passed over.
+  // A temporary of a short name, as the target's may be the longest. Until its owner is right, it
+  // has of the old file's permissions but those that are everybody's. One that a killed process
+  // left behind is passed over.
+  const mode_t everybody = old.st_mode & (old.st_mode >> 3) & 07;
+  const mode_t mode = exists ? (old.st_mode & 0700) | everybody << 3 | everybody : 0666;
   static std::atomic<unsigned> count{0};
   std::string name;
   Descriptor file(checked("oci::save: cannot create a temporary", path, [&] {
@@ -784,7 +790,7 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
     do {
       name = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
       number = ::openat(directory, name.c_str(),
-                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, exists ? 0600 : 0666);
+                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     } while (number == -1 && errno == EEXIST);
     return number;
   }));
@@ -793,9 +799,8 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
     write_all(file, text, path);
     checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
     file.close(path);
-    checked("oci::save: cannot rename", path, [&] {
-      return ::renameat(directory, name.c_str(), directory, target.filename().c_str());
-    });
+    checked("oci::save: cannot rename", path,
+            [&] { return ::renameat(directory, name.c_str(), directory, target.c_str() + slash); });
   } catch (...) {
     ::unlinkat(directory, name.c_str(), 0);
     throw;
