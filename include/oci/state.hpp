@@ -386,6 +386,10 @@ void from_json(const Json& json, ContainerState& status) {
 template <class Json, class T, detail::if_struct<T> = 0>
 void to_json(Json& json, const T& value) {
   Json object = Json::object();
+  if constexpr (std::is_same_v<Json, nlohmann::ordered_json>) {
+    // Its objects are vectors of const names: to grow, they copy what they hold.
+    object.template get_ref<typename Json::object_t&>().reserve(6);
+  }
   detail::for_each_member(&value, [&](const char* name, auto member) {
     detail::within(name, [&] { detail::write(object, name, value.*member); });
   });
@@ -750,21 +754,21 @@ inline void copy_owner_and_mode(const struct stat& old, int file,
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
   // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
   // after that is a descriptor (/dev/stdout), which no path leads to, or one of a loop of links.
-  std::filesystem::path target = path;
+  std::string target = path.native();
   struct stat old {};
   bool exists = ::lstat(target.c_str(), &old) == 0;
   for (int links = 0; links < 40 && exists && S_ISLNK(old.st_mode); ++links) {
     if (is_descriptor(target)) break;
     std::error_code changed;  // no link any more: looked at again
     const auto link = std::filesystem::read_symlink(target, changed);
-    if (!changed) target = target.parent_path() / link;
+    if (!changed) target = std::filesystem::path(target).replace_filename(link).native();
     exists = ::lstat(target.c_str(), &old) == 0;
   }
   if (!exists && errno != ENOENT) throw_errno("oci::save: cannot open", path);
   if (exists && !S_ISREG(old.st_mode)) {  // a FIFO, a device, /dev/stdout: nothing to replace
     Descriptor file(checked("oci::save: cannot open", path, [&] {
       return S_ISLNK(old.st_mode) && is_descriptor(target)
-                 ? ::fcntl(std::stoi(target.filename().string()), F_DUPFD_CLOEXEC, 0)
+                 ? ::fcntl(std::stoi(target.substr(target.rfind('/') + 1)), F_DUPFD_CLOEXEC, 0)
                  : ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
     }));
     write_all(file, text, path);
@@ -772,8 +776,8 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
     return;
   }
 
-  const std::size_t slash = target.native().rfind('/') + 1;  // npos + 1 is 0
-  const std::string parent = slash == 0 ? "." : target.native().substr(0, slash);
+  const std::size_t slash = target.rfind('/') + 1;  // npos + 1 is 0
+  const std::string parent = slash == 0 ? "." : target.substr(0, slash);
   const Descriptor directory(checked("oci::save: cannot open the directory", path, [&] {
     return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }));

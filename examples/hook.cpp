@@ -1,0 +1,58 @@
+// A hook: reads the state of a container on standard input, as a runtime gives it, and appends a
+// line to the log that its argument names: time, id, status, pid, bundle.
+//
+//   "hooks": {"createRuntime": [{"path": "/usr/bin/hook", "args": ["hook", "/run/hook.log"]}]}
+//
+// Where that goes wrong it says why and exits with 1, so that the runtime refuses the container.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <exception>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <oci/state.hpp>
+#include <string>
+#include <system_error>
+
+std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[sizeof "2026-12-31T23:59:59Z"];
+  return {text, std::strftime(text, sizeof text, "%FT%TZ", &utc)};
+}
+
+// As a JSON string in ASCII: nothing that a name holds can break a line of the log.
+std::string quoted(const std::string& text) { return nlohmann::json(text).dump(-1, ' ', true); }
+
+// One write() to a file opened to append: the lines of hooks that run at the same time don't mix.
+void append(const std::string& path, const std::string& line) {
+  const auto refuse = [&](int reason) {
+    throw std::system_error(reason, std::generic_category(), "cannot write to " + path);
+  };
+  const int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log == -1) refuse(errno);
+  const ssize_t count = write(log, line.data(), line.size());
+  if (count == -1) refuse(errno);
+  if (count != static_cast<ssize_t>(line.size())) refuse(ENOSPC);
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: hook LOG <STATE\n";
+    return 2;
+  }
+  try {
+    const oci::State state = oci::parse(std::cin);
+    const std::string status{oci::to_string(state.status)};
+    const std::string pid = state.pid ? std::to_string(*state.pid) : "-";
+    append(argv[1], now() + ' ' + quoted(state.id) + ' ' + status + ' ' + pid + ' ' +
+                        quoted(state.bundle) + '\n');
+  } catch (const std::exception& error) {
+    std::cerr << "hook: " << error.what() << '\n';
+    return 1;
+  }
+}

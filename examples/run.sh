@@ -1,0 +1,144 @@
+#!/bin/sh
+# Builds the examples in ./build, bringing what is missing for that (see tests/dependencies.sh), and
+# shows the hook logging the life of a container: a real one, where there are root, runc and a static
+# busybox, else what a real runc told of one.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+# shellcheck source=/dev/null
+. "$root/tests/dependencies.sh"
+need_build_tools
+cmake -S "$root" -B "$root/build" -DOCI_STATE_BUILD_TESTS=OFF -DOCI_STATE_BUILD_EXAMPLES=ON
+cmake --build "$root/build" --target hook runtime
+
+hook=$root/build/examples/hook
+work=$(mktemp -d "${TMPDIR:-/tmp}/oci-demo-XXXXXX")
+id=$(basename "$work")
+bundle=$work/bundle
+log=$work/log
+mkdir -p "$log" "$bundle/rootfs/bin" "$bundle/rootfs/log" "$bundle/rootfs/proc"
+
+finish() {
+  status=$?
+  trap '' EXIT HUP INT PIPE TERM
+  [ ! -e "$work/output" ] || runc delete --force "$id" >/dev/null 2>&1
+  rm -rf "$work"
+  exit $status
+}
+trap finish EXIT
+trap 'exit 1' HUP INT PIPE TERM
+
+# Prints a command, and runs it.
+exec 3>&1
+show() {
+  echo "\$ $*" >&3
+  "$@"
+}
+
+# Prints what hooks have logged since the last time, each in a log that has its name.
+show_logs() {
+  for stage in createRuntime createContainer startContainer poststart poststop; do
+    [ -e "$log/$stage" ] || continue
+    printf '  %-15s  %s\n' $stage "$(cat "$log/$stage")"
+    rm "$log/$stage"
+  done
+}
+
+# What is missing for a real container.
+missing() {
+  if [ "$(id -u)" != 0 ]; then
+    echo "no root"
+  elif ! command -v runc >/dev/null; then
+    echo "no runc"
+  elif ! cp "$(command -v busybox)" "$bundle/rootfs/bin/busybox" 2>/dev/null ||
+    ! chroot "$bundle/rootfs" /bin/busybox true 2>/dev/null; then
+    echo "no static busybox"
+  fi
+}
+
+# The hook $1 of a container, as the program $2 with its log in the directory $3.
+hook_entry() {
+  echo "\"$1\": [{\"path\": \"$2\", \"args\": [\"hook\", \"$3/$1\"]}]"
+}
+
+# A startContainer hook runs in the container: there its program and its log have to be.
+make_bundle() {
+  cp "$hook" "$bundle/rootfs/bin/hook"
+  cat >"$bundle/config.json" <<END
+{
+  "ociVersion": "1.0.2",
+  "process": {
+    "user": {"uid": 0, "gid": 0},
+    "args": ["/bin/busybox", "echo", "Hello from the container!"],
+    "cwd": "/"
+  },
+  "root": {"path": "rootfs"},
+  "mounts": [
+    {"destination": "/proc", "type": "proc", "source": "proc"},
+    {"destination": "/log", "type": "bind", "source": "$log", "options": ["bind"]}
+  ],
+  "hooks": {
+    $(hook_entry createRuntime "$hook" "$log"),
+    $(hook_entry createContainer "$hook" "$log"),
+    $(hook_entry startContainer /bin/hook /log),
+    $(hook_entry poststart "$hook" "$log"),
+    $(hook_entry poststop "$hook" "$log")
+  },
+  "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]}
+}
+END
+}
+
+# Fails where runc does: $work/output says why.
+real_container() {
+  show runc create --bundle "$bundle" "$id" </dev/null >"$work/output" 2>&1 || return 1
+  show_logs
+  show runc start "$id" >>"$work/output" 2>&1 || return 1
+  tries=0
+  until runc state "$id" | grep -q '"status": "stopped"'; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || return 1
+    sleep 0.1
+  done
+  cat "$work/output"
+  show_logs
+  show runc delete "$id" || return 1
+  show_logs
+}
+
+echo
+missing=$(missing)
+if [ -z "$missing" ]; then
+  make_bundle
+  echo "A real container, and what its hooks log:"
+  if real_container; then
+    echo
+    echo "That was a real container, run by runc. Without root, runc or a static busybox, this script"
+    echo "shows the hook on what a real runc wrote (tests/fixtures/runc), and the runtime example."
+    exit
+  fi
+  missing="runc can't run one: $(cat "$work/output")"
+  echo "$missing"
+  echo
+  rm -f "$log"/*
+fi
+
+echo "What the hook logs of a container that a real runc told of (tests/fixtures/runc):"
+for stage in createRuntime createContainer startContainer poststart poststop; do
+  "$hook" "$log/$stage" <"$root/tests/fixtures/runc/hook-$stage.json"
+done
+show_logs
+echo
+echo "The runtime example, which keeps the states of containers, through the life of one:"
+cd "$root/build/examples"
+show ./runtime --root "$work/root" create web "$bundle"
+show ./runtime --root "$work/root" start web
+show ./runtime --root "$work/root" pause web
+show ./runtime --root "$work/root" state web
+show ./runtime --root "$work/root" start web 2>&1 || true
+show ./runtime --root "$work/root" stop web
+show ./runtime --root "$work/root" list
+show ./runtime --root "$work/root" delete web
+echo
+echo "That was no real container. It takes root, runc and a static busybox to see one (on Debian:"
+echo "apt-get install runc busybox-static), and here: $missing"

@@ -1,0 +1,551 @@
+// The examples, as their users run them: EXAMPLES is the directory that they were built in.
+
+#include <oci/state.hpp>
+
+#include "catch.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <iomanip>
+#include <memory>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "files.hpp"
+
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstring>
+#endif
+
+extern char** environ;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+/// How an example ended, and what it wrote.
+struct Result {
+  int status;
+  std::string output;
+  std::string errors;
+};
+
+bool operator==(const Result& left, const Result& right) {
+  return left.status == right.status && left.output == right.output && left.errors == right.errors;
+}
+
+std::ostream& operator<<(std::ostream& out, const Result& result) {
+  return out << "status " << result.status << ", output: " << result.output
+             << ", errors: " << result.errors;
+}
+
+/// An example that runs: `words` are its name and arguments.
+class Process {
+ public:
+  explicit Process(Words words, const std::string& input = {}) {
+    write_text(files_ / "input", input);
+    words[0] = EXAMPLES "/" + words[0];
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    int number = 0;
+    for (const char* name : {"input", "output", "errors"}) {
+      posix_spawn_file_actions_addopen(&actions, number++, (files_ / name).c_str(),
+                                       O_RDWR | O_CREAT, 0600);
+    }
+    const int failure =
+        posix_spawn(&id_, arguments[0], &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failure != 0) FAIL("cannot run " << words[0] << ": " << std::strerror(failure));
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process() {
+    if (id_ == 0) return;
+    ::kill(id_, SIGKILL);
+    ::waitpid(id_, nullptr, 0);
+  }
+
+  pid_t id() const { return id_; }
+  std::string errors() const { return read_text(files_ / "errors"); }
+
+  Result wait() {
+    int status = 0;
+    ::waitpid(id_, &status, 0);
+    id_ = 0;
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(files_ / "output"), errors()};
+  }
+
+ private:
+  TemporaryDirectory files_;
+  pid_t id_{};
+};
+
+Result run(const Words& words, const std::string& input = {}) {
+  return Process(words, input).wait();
+}
+
+std::string fixture(const char* name) { return read_text(fs::path(FIXTURES) / name); }
+
+}  // namespace
+
+// ---- The hook
+// ------------------------------------------------------------------------------------
+
+TEST_CASE("The hook logs what a runtime tells it") {
+  const TemporaryDirectory directory;
+  const std::string log = directory / "log";
+  const std::time_t before = std::time(nullptr);
+  CHECK(run({"hook", log}, fixture("runc/hook-createRuntime.json")) == Result{0, "", ""});
+  CHECK(run({"hook", log}, fixture("runc/hook-poststop.json")) == Result{0, "", ""});
+  CHECK(run({"hook", log}, R"({"id": "a\n\u001b[2Jé", "bundle": "/two words"})").status == 0);
+  const std::time_t after = std::time(nullptr);
+
+  std::istringstream lines(read_text(log));
+  for (const char* expected : {R"( "web" creating 15842 "/run/oci-demo/bundle")",
+                               R"( "web" stopped - "/run/oci-demo/bundle")",
+                               R"( "a\n\u001b[2J\u00e9" stopped - "/two words")"}) {
+    std::tm utc{};
+    lines >> std::get_time(&utc, "%Y-%m-%dT%H:%M:%SZ");
+    const std::time_t time = timegm(&utc);
+    CHECK(time >= before);
+    CHECK(time <= after);
+    std::string rest;
+    std::getline(lines, rest);
+    CHECK(rest == expected);
+  }
+  CHECK(lines.get() == std::istringstream::traits_type::eof());
+}
+
+TEST_CASE("The hook refuses what is no state, says why, and logs nothing") {
+  const TemporaryDirectory directory;
+  const std::string log = directory / "log";
+  CHECK(run({"hook", log}, fixture("runc/runc-state-paused.json")) ==
+        Result{1, "",
+               "hook: /status: expected \"creating\", \"created\", \"running\" or \"stopped\", "
+               "found \"paused\"\n"});
+  CHECK(run({"hook", log}, R"({"pid": 4294967296})") ==
+        Result{1, "",
+               "hook: /pid: expected an integer from -2147483648 to 2147483647, "
+               "found 4294967296\n"});
+  const Result empty = run({"hook", log}, "");
+  CHECK(empty.status == 1);
+  CHECK(empty.errors.rfind("hook: line 1, column 1: syntax error", 0) == 0);
+  CHECK(!fs::exists(log));
+}
+
+TEST_CASE("The hook refuses a container that it can't log") {
+  const TemporaryDirectory directory;
+  const std::string state = fixture("runc/hook-createRuntime.json");
+  const std::string path = directory.path();
+  CHECK(run({"hook", path}, state) ==
+        Result{1, "", "hook: cannot write to " + path + ": Is a directory\n"});
+  CHECK(run({"hook", path + "/no/log"}, state) ==
+        Result{1, "", "hook: cannot write to " + path + "/no/log: No such file or directory\n"});
+  if (fs::exists("/dev/full")) {
+    CHECK(run({"hook", "/dev/full"}, state) ==
+          Result{1, "", "hook: cannot write to /dev/full: No space left on device\n"});
+  }
+  CHECK(run({"hook"}, state).status == 2);
+}
+
+TEST_CASE("The lines of hooks that run at the same time don't mix") {
+  const TemporaryDirectory directory;
+  const std::string log = directory / "log";
+  std::vector<std::unique_ptr<Process>> hooks;
+  for (int i = 0; i < 50; ++i) {
+    const std::string id(20000, static_cast<char>('A' + i));
+    hooks.push_back(std::make_unique<Process>(Words{"hook", log}, R"({"id":")" + id + R"("})"));
+  }
+  for (const auto& hook : hooks) CHECK(hook->wait() == Result{0, "", ""});
+  std::set<char> seen;
+  std::istringstream lines(read_text(log));
+  for (std::string line; std::getline(lines, line);) {
+    REQUIRE(line.size() > 22);
+    seen.insert(line[22]);
+    CHECK(line.substr(20) == " \"" + std::string(20000, line[22]) + "\" stopped - \"\"");
+  }
+  CHECK(seen.size() == 50);
+}
+
+// ---- The runtime
+// ---------------------------------------------------------------------------------
+
+TEST_CASE("The runtime goes from status to status, and refuses the impossible") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  const auto runtime = [&](const std::string& command) {
+    return run({"runtime", "--root", root, command, "web"});
+  };
+
+  struct Status {
+    std::string name;
+    Words way;  // the commands that lead to it from created
+  };
+  struct Command {
+    std::string name;
+    std::vector<std::pair<std::string, std::string>> changes;  // from which status to which
+    std::string expected;
+  };
+  const auto status = GENERATE(values<Status>({{"created", {}},
+                                               {"running", {"start"}},
+                                               {"paused", {"start", "pause"}},
+                                               {"stopped", {"start", "stop"}}}));
+  const auto command = GENERATE(
+      values<Command>({{"start", {{"created", "running"}}, "created"},
+                       {"pause", {{"running", "paused"}}, "running"},
+                       {"resume", {{"paused", "running"}}, "paused"},
+                       {"stop",
+                        {{"created", "stopped"}, {"running", "stopped"}, {"paused", "stopped"}},
+                        "created or running or paused"},
+                       {"delete", {{"stopped", "gone"}}, "stopped"}}));
+  CAPTURE(status.name, command.name);
+
+  REQUIRE(run({"runtime", "--root", root, "create", "web", directory.path()}) == Result{0, "", ""});
+  for (const auto& step : status.way) REQUIRE(runtime(step) == Result{0, "", ""});
+  const fs::path file = fs::path(root) / "web/state.json";
+  const std::string before = read_text(file);
+  const Result result = runtime(command.name);
+
+  const auto change =
+      std::find_if(command.changes.begin(), command.changes.end(),
+                   [&](const auto& candidate) { return candidate.first == status.name; });
+  if (change == command.changes.end()) {
+    CHECK(result == Result{1, "",
+                           "runtime: cannot " + command.name + " web: it is " + status.name +
+                               ", not " + command.expected + "\n"});
+    CHECK(read_text(file) == before);
+  } else {
+    CHECK(result == Result{0, "", ""});
+    if (change->second == "gone") {
+      CHECK(names(root).empty());
+    } else {
+      std::string expected = before;
+      const auto place = expected.find('"' + status.name + '"');
+      REQUIRE(place != std::string::npos);
+      expected.replace(place + 1, status.name.size(), change->second);
+      CHECK(read_text(file) == expected);
+      CHECK(runtime("state") == Result{0, expected + "\n", ""});
+    }
+  }
+}
+
+TEST_CASE("The runtime keeps members of its own beside the specification's") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  const std::string bundle = fs::canonical(directory.path());
+  REQUIRE(run({"runtime", "--root", root, "create", "web", bundle + "/."}).status == 0);
+  const auto document = nlohmann::ordered_json::parse(read_text(directory / "root/web/state.json"));
+  CHECK(document.size() == 6);
+  const std::string owner = document.at("owner");
+  const std::string created = document.at("created");
+  CHECK(!owner.empty());
+  CHECK(document.dump() == R"({"ociVersion":"1.2.0","id":"web","status":"created","bundle":")" +
+                               bundle + R"(","owner":")" + owner + R"(","created":")" + created +
+                               "\"}");
+  CHECK(oci::load(directory / "root/web/state.json") ==
+        oci::State{"1.2.0", "web", oci::ContainerState::created, {}, bundle});
+
+  REQUIRE(run({"runtime", "--root", root, "create", "db", bundle}).status == 0);
+  const Result list = run({"runtime", "--root", root, "list"});
+  CHECK(list.output.rfind("db created " + owner + ' ', 0) == 0);
+  CHECK(list.output.substr(list.output.find('\n') + 1) ==
+        "web created " + owner + ' ' + created + '\n');
+
+  // One that can't be read is reported, and hides no other.
+  write_text(directory / "root/db/state.json", R"({"id":"db","status":"frozen"})");
+  CHECK(run({"runtime", "--root", root, "list"}) ==
+        Result{1, "web created " + owner + ' ' + created + '\n',
+               "runtime: " + root +
+                   "/db/state.json: /status: expected \"creating\", \"created\", \"running\" or "
+                   "\"stopped\", found \"frozen\"\n"});
+  write_text(directory / "root/db/state.json", R"({"id":"db","created":""})");
+  const Result broken = run({"runtime", "--root", root, "start", "db"});
+  CHECK(broken.status == 1);
+  CHECK(broken.errors.rfind("runtime: " + root + "/db/state.json: ", 0) == 0);
+  CHECK(broken.errors.find("'owner' not found") != std::string::npos);
+}
+
+TEST_CASE("The runtime takes no ID that leads out of its directory") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  for (const char* id : {"", ".", "..", "../root", "a/b", "/", "a b", "a\nb", "é"}) {
+    CAPTURE(id);
+    CHECK(run({"runtime", "--root", root, "create", id, directory.path()}) ==
+          Result{1, "",
+                 std::string("runtime: '") + id +
+                     "' is no ID: letters, digits and _ + - . make one\n"});
+    CHECK(run({"runtime", "--root", root, "delete", id}).status == 1);
+  }
+  CHECK(names(root).empty());
+  CHECK(run({"runtime", "--root", root, "create", "...a_Z+0-9", directory.path()}).status == 0);
+}
+
+TEST_CASE("The runtime refuses a second container of one ID, and one that it does not have") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  const std::string bundle = directory.path();
+  REQUIRE(run({"runtime", "--root", root, "create", "web", bundle}).status == 0);
+  REQUIRE(run({"runtime", "--root", root, "start", "web"}).status == 0);
+  const std::string before = read_text(directory / "root/web/state.json");
+  CHECK(run({"runtime", "--root", root, "create", "web", bundle}) ==
+        Result{1, "", "runtime: there is already a container web\n"});
+  CHECK(read_text(directory / "root/web/state.json") == before);
+
+  for (const char* command : {"start", "pause", "resume", "stop", "state", "delete"}) {
+    CHECK(run({"runtime", "--root", root, command, "db"}) ==
+          Result{1, "", "runtime: there is no container db\n"});
+  }
+  CHECK(names(root) == std::set<fs::path>{"web"});
+}
+
+TEST_CASE("A container that the runtime can't create leaves nothing behind") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  const std::string bundle = directory / "no bundle";
+  const Result missing = run({"runtime", "--root", root, "create", "web", bundle});
+  CHECK(missing.status == 1);
+  CHECK(missing.errors.find("No such file or directory [" + bundle + "]") != std::string::npos);
+#ifdef __linux__  // elsewhere a file system may take no such name
+  fs::create_directory(directory / "\xff");
+  CHECK(run({"runtime", "--root", root, "create", "web", directory / "\xff"}).status == 1);
+#endif
+  CHECK(names(root).empty());
+}
+
+TEST_CASE("Of two commands at the same time, the runtime lets one win") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  const auto winners_of = [](const Words& words) {
+    std::vector<std::unique_ptr<Process>> processes;
+    for (int i = 0; i < 20; ++i) processes.push_back(std::make_unique<Process>(words));
+    return std::count_if(processes.begin(), processes.end(),
+                         [](const auto& process) { return process->wait().status == 0; });
+  };
+  CHECK(winners_of({"runtime", "--root", root, "create", "web", directory.path()}) == 1);
+  CHECK(winners_of({"runtime", "--root", root, "start", "web"}) == 1);
+  CHECK(winners_of({"runtime", "--root", root, "stop", "web"}) == 1);
+  CHECK(winners_of({"runtime", "--root", root, "delete", "web"}) == 1);
+}
+
+TEST_CASE("The runtime says how it is used") {
+  const TemporaryDirectory directory;
+  const std::string root = directory.path();
+  for (const Words& words :
+       {Words{"runtime"}, Words{"runtime", "list"}, Words{"runtime", "--root", root},
+        Words{"runtime", "-r", root, "list"}, Words{"runtime", "--root", root, "create", "web"},
+        Words{"runtime", "--root", root, "start", "web", "db"},
+        Words{"runtime", "--root", root, "list", "web"},
+        Words{"runtime", "--root", root, "restart", "web"}}) {
+    const Result result = run(words);
+    CHECK(result.status == 2);
+    CHECK(result.errors.rfind("usage: runtime --root DIR COMMAND\n", 0) == 0);
+  }
+}
+
+// ---- The seccomp agent
+// ---------------------------------------------------------------------------
+
+#ifdef __linux__
+
+namespace {
+
+/// What a runtime is for the agent.
+class Peer {
+ public:
+  /// Connects, once the agent listens.
+  explicit Peer(const std::string& path)
+      : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    for (int tries = 0; tries < 1000; ++tries) {
+      connected_ =
+          ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+      if (connected_) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+  }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer() { ::close(socket_); }
+
+  /// Whether it went well.
+  bool send(std::string text, const std::vector<int>& descriptors = {}) const {
+    iovec place{text.data(), text.size()};
+    msghdr message{};
+    message.msg_iov = &place;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int))]{};
+    const std::size_t size = descriptors.size() * sizeof(int);
+    if (size > 0) {
+      message.msg_control = control;
+      message.msg_controllen = CMSG_SPACE(size);
+      cmsghdr* rights = CMSG_FIRSTHDR(&message);
+      rights->cmsg_level = SOL_SOCKET;
+      rights->cmsg_type = SCM_RIGHTS;
+      rights->cmsg_len = CMSG_LEN(size);
+      std::memcpy(CMSG_DATA(rights), descriptors.data(), size);
+    }
+    return connected_ &&
+           ::sendmsg(socket_, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+
+ private:
+  int socket_;
+  bool connected_ = false;
+};
+
+/// What the agent says on standard error after the first `size` bytes, once it does.
+std::string said(const Process& agent, std::size_t size) {
+  for (int tries = 0; tries < 1000; ++tries) {
+    const std::string errors = agent.errors();
+    if (errors.size() > size && errors.back() == '\n') return errors.substr(size);
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  return "nothing";
+}
+
+/// What the agent says once `sender` has sent it something and hung up.
+template <class Sender>
+std::string refusal(const Process& agent, const std::string& socket, Sender sender) {
+  const std::size_t size = agent.errors().size();
+  sender(Peer(socket));
+  return said(agent, size);
+}
+
+std::string document_with(const std::string& fds, pid_t pid = 1) {
+  return R"({"ociVersion":"1.2.0","fds":)" + fds + R"(,"pid":)" + std::to_string(pid) +
+         R"(,"metadata":"two\nlines","state":)" + document("web") + "}";
+}
+
+/// Makes `path` as a container would whose profile notifies of mkdirat, and which `peer` tells the
+/// agent of. Returns whether that went well.
+bool make_directory_as_container(const Peer& peer, const std::string& path) {
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdirat, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{4, code};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+  const auto listener = static_cast<int>(
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+  if (listener == -1) return false;
+  // In several parts, and the connection stays open, as runc before 1.4 leaves it.
+  const std::string text = document_with(R"(["other","seccompFd"])", ::getpid());
+  return peer.send(text.substr(0, 1), {STDIN_FILENO, listener}) && peer.send(text.substr(1, 50)) &&
+         peer.send(text.substr(51)) && ::mkdirat(AT_FDCWD, path.c_str(), 0700) == 0 &&
+         ::mkdirat(AT_FDCWD, path.c_str(), 0700) == -1 && errno == EEXIST;
+}
+
+}  // namespace
+
+TEST_CASE("The seccomp agent lets a container's calls continue, logs them, and ends with it") {
+  const TemporaryDirectory directory;
+  const std::string socket = directory / "agent.sock";
+  Process agent({"seccomp_agent", socket});
+  const pid_t container = ::fork();
+  if (container == 0) {
+    ::_exit(make_directory_as_container(Peer(socket), directory / "made") ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(::waitpid(container, &status, 0) == container);
+  REQUIRE(status == 0);
+
+  CHECK(fs::exists(directory / "made"));
+  const std::string line = "process " + std::to_string(container) + ": system call " +
+                           std::to_string(SYS_mkdirat) + "\n";
+  CHECK(agent.wait() ==
+        Result{0, document_with(R"(["other","seccompFd"])", container) + "\n" + line + line, ""});
+  CHECK(!fs::exists(socket));
+}
+
+TEST_CASE("The seccomp agent refuses a peer that does not tell it of a container, and goes on") {
+  const TemporaryDirectory directory;
+  const std::string socket = directory / "agent.sock";
+  const Process agent({"seccomp_agent", socket});
+  const auto told = [&](const std::string& text, const std::vector<int>& descriptors) {
+    return refusal(agent, socket, [&](const Peer& peer) { CHECK(peer.send(text, descriptors)); });
+  };
+  const std::string refused = "seccomp_agent: refused: ";
+
+  CHECK(told(document_with(R"(["seccompFd"])"), {}) ==
+        refused + "fds has 1 names, but 0 descriptors came\n");
+  const auto before = names("/proc/" + std::to_string(agent.id()) + "/fd");
+  CHECK(told(document_with("[]"), {0}) == refused + "fds has 0 names, but 1 descriptors came\n");
+  CHECK(told(document_with(R"(["seccompFd","a"])"), {0, 1, 2}) ==
+        refused + "fds has 2 names, but 3 descriptors came\n");
+  CHECK(told(document_with(R"(["a","b"])"), {0, 1}) == refused + "fds names no seccompFd\n");
+  CHECK(told(R"({"fds":["seccompFd"],"pid":1.5})", {0}) ==
+        refused + "/pid: expected an integer from -2147483648 to 2147483647, found 1.5\n");
+  CHECK(told(R"({"fds":)", {0}).rfind(refused + "line 1, column 8: syntax error", 0) == 0);
+  CHECK(told("{}{}", {0}).rfind(refused + "line 1, column 3: syntax error", 0) == 0);
+  CHECK(refusal(agent, socket, [](const Peer&) {}).rfind(refused + "line 1, column 1: ", 0) == 0);
+  CHECK(refusal(agent, socket, [](const Peer& peer) {
+          while (peer.send(std::string(4096, ' '))) continue;
+        }) == refused + "more than 1 MiB of text\n");
+
+  // No room for all descriptors: those that came are closed too.
+  rlimit limit{};
+  ::prlimit(agent.id(), RLIMIT_NOFILE, nullptr, &limit);
+  limit.rlim_cur = 6;
+  ::prlimit(agent.id(), RLIMIT_NOFILE, &limit, nullptr);
+  CHECK(told(document_with(R"(["seccompFd","a","b"])"), {0, 1, 2}) ==
+        refused + "not all descriptors arrived\n");
+
+  // One that stays silent is not waited for.
+  const std::size_t size = agent.errors().size();
+  const Peer silent(socket);
+  CHECK(said(agent, size) == refused + "cannot receive: Resource temporarily unavailable\n");
+  CHECK(names("/proc/" + std::to_string(agent.id()) + "/fd") == before);
+}
+
+TEST_CASE("The seccomp agent says why it can't listen, or can't answer") {
+  const TemporaryDirectory directory;
+  const std::string socket = directory / "agent.sock";
+  write_text(socket, "");
+  CHECK(run({"seccomp_agent", socket}) ==
+        Result{1, "", "seccomp_agent: cannot make " + socket + ": Address already in use\n"});
+  CHECK(fs::exists(socket));
+  const std::string longest(108, 'a');
+  CHECK(run({"seccomp_agent", longest}) ==
+        Result{1, "", "seccomp_agent: too long a path: " + longest + "\n"});
+  CHECK(run({"seccomp_agent"}).status == 2);
+
+  fs::remove(socket);
+  Process agent({"seccomp_agent", socket});
+  const int file = ::open((directory / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  CHECK(Peer(socket).send(document_with(R"(["seccompFd"])"), {file}));
+  CHECK(agent.wait() == Result{1, document_with(R"(["seccompFd"])") + "\n",
+                               "seccomp_agent: cannot talk to the seccomp listener: "
+                               "Inappropriate ioctl for device\n"});
+  ::close(file);
+}
+
+#endif

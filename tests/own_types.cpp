@@ -1,0 +1,412 @@
+// Types of one's own: more members than the specification's, and other kinds of json.
+
+#include <oci/state.hpp>
+
+#include "catch.hpp"
+
+#include <memory>
+#include <stdexcept>
+#include <type_traits>
+
+#include "files.hpp"
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+using oci::ContainerProcessState;
+using oci::ContainerState;
+using oci::parse;
+using oci::State;
+
+namespace own {
+
+// ---- Conversions that know nlohmann::json alone
+// --------------------------------------------------
+
+struct Container : State {
+  std::string owner{};
+};
+
+bool operator==(const Container& left, const Container& right) {
+  return static_cast<const State&>(left) == static_cast<const State&>(right) &&
+         left.owner == right.owner;
+}
+
+void to_json(json& document, const Container& container) {
+  document = static_cast<const State&>(container);
+  document["owner"] = container.owner;
+}
+
+void from_json(const json& document, Container& container) {
+  document.get_to(static_cast<State&>(container));
+  document.at("owner").get_to(container.owner);
+}
+
+// ---- Conversions for any kind of json
+// ------------------------------------------------------------
+
+struct Process : ContainerProcessState {
+  std::string owner{};
+};
+
+template <class Json>
+void to_json(Json& document, const Process& process) {
+  document = static_cast<const ContainerProcessState&>(process);
+  document["owner"] = process.owner;
+}
+
+template <class Json>
+void from_json(const Json& document, Process& process) {
+  document.get_to(static_cast<ContainerProcessState&>(process));
+  document.at("owner").get_to(process.owner);
+}
+
+// ---- Conversions for any kind of json and for a family of types
+// ----------------------------------
+
+struct Sandbox : State {
+  std::string owner{};
+};
+
+struct Pod : Sandbox {};
+
+template <class Json, class T, std::enable_if_t<std::is_base_of_v<Sandbox, T>, int> = 0>
+void to_json(Json& document, const T& pod) {
+  document = static_cast<const State&>(pod);
+  document["owner"] = pod.owner;
+}
+
+template <class Json, class T, std::enable_if_t<std::is_base_of_v<Sandbox, T>, int> = 0>
+void from_json(const Json& document, T& pod) {
+  document.get_to(static_cast<State&>(pod));
+  document.at("owner").get_to(pod.owner);
+}
+
+// ---- A specialisation of nlohmann's, and no default constructor
+// ----------------------------------
+
+struct Task : State {
+  explicit Task(std::string name) : owner(std::move(name)) {}
+  std::string owner;
+};
+
+// ---- Types that hold a State, and derive from nothing
+// --------------------------------------------
+
+struct Group {
+  std::vector<State> members{};
+  State leader{};
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(Group, members, leader)
+};
+
+struct Wanted {
+  ContainerState status{};
+  State state{};
+};
+
+template <class Json>
+void to_json(Json& document, const Wanted& wanted) {
+  document["wanted"] = wanted.status;
+  document["state"] = wanted.state;
+}
+
+template <class Json>
+void from_json(const Json& document, Wanted& wanted) {
+  document.at("wanted").get_to(wanted.status);
+  document.at("state").get_to(wanted.state);
+}
+
+// ---- A string that is no std::string
+// -------------------------------------------------------------
+
+template <class T>
+struct Allocator : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = Allocator<U>;
+  };
+  Allocator() = default;
+  template <class U>
+  Allocator(const Allocator<U>& /*other*/) {}
+};
+
+using String = std::basic_string<char, std::char_traits<char>, Allocator<char>>;
+
+// ---- Types that must not be taken for their base
+// -------------------------------------------------
+
+struct Bare : State {
+  std::string owner{};
+};
+
+struct BareProcess : ContainerProcessState {
+  std::string owner{};
+};
+
+struct BareContainer : Container {};
+
+// ---- Conversions that throw
+// ----------------------------------------------------------------------
+
+struct Failing {};
+
+void from_json(const json& document, Failing&) {
+  if (document.contains("error")) throw oci::Error("/own~1", "expected better");
+  if (document.contains("runtime_error")) throw std::runtime_error("own");
+  if (document.contains("number")) throw 7;
+  static_cast<void>(document.at("absent"));
+}
+
+void to_json(json& document, const Failing&) {
+  document["name"] = 7;
+  throw std::runtime_error("own");
+}
+
+}  // namespace own
+
+namespace nlohmann {
+template <>
+struct adl_serializer<own::Task> {
+  template <class Json>
+  static void to_json(Json& document, const own::Task& task) {
+    document = static_cast<const State&>(task);
+    document["owner"] = task.owner;
+  }
+  template <class Json>
+  static own::Task from_json(const Json& document) {
+    own::Task task(document.at("owner").template get<std::string>());
+    document.get_to(static_cast<State&>(task));
+    return task;
+  }
+};
+}  // namespace nlohmann
+
+namespace {
+
+template <class Json, class T, class = void>
+constexpr bool is_readable = false;
+template <class Json, class T>
+constexpr bool is_readable<
+    Json, T, std::void_t<decltype(std::declval<const Json&>().get_to(std::declval<T&>()))>> = true;
+
+static_assert(std::is_constructible_v<json, State>);
+static_assert(std::is_constructible_v<ordered_json, State>);
+static_assert(is_readable<json, State> && is_readable<ordered_json, State>);
+static_assert(std::is_constructible_v<json, ContainerProcessState>);
+static_assert(std::is_constructible_v<ordered_json, ContainerProcessState>);
+static_assert(is_readable<json, ContainerProcessState>);
+static_assert(is_readable<ordered_json, ContainerProcessState>);
+
+static_assert(!std::is_constructible_v<json, own::Bare>);
+static_assert(!std::is_constructible_v<ordered_json, own::Bare>);
+static_assert(!is_readable<json, own::Bare> && !is_readable<ordered_json, own::Bare>);
+static_assert(!std::is_constructible_v<json, own::BareProcess>);
+static_assert(!std::is_constructible_v<ordered_json, own::BareProcess>);
+static_assert(!is_readable<json, own::BareProcess> && !is_readable<ordered_json, own::BareProcess>);
+static_assert(!std::is_constructible_v<json, std::vector<own::Bare>>);
+static_assert(!is_readable<json, std::vector<own::Bare>>);
+static_assert(!is_readable<json, own::BareContainer>);
+
+// What knows json alone must not become an ordered_json by way of its base.
+static_assert(std::is_constructible_v<json, own::Container>);
+static_assert(!std::is_constructible_v<ordered_json, own::Container>);
+static_assert(is_readable<json, own::Container> && !is_readable<ordered_json, own::Container>);
+
+const State web{"1.2.0", "web", ContainerState::running, 42, "/b", oci::Annotations{{"k", "v"}}};
+const std::string web_text{
+    R"({"ociVersion":"1.2.0","id":"web","status":"running","pid":42,"bundle":"/b",)"
+    R"("annotations":{"k":"v"}})"};
+const std::string web_members{web_text.substr(0, web_text.size() - 1)};
+
+/// The document `text` is what `value` is written as, and is read back as what is written so.
+template <class T>
+void check_ways(const T& value, const std::string& text) {
+  CHECK(oci::dump(value) == text);
+  CHECK(oci::dump(parse<T>(text)) == text);
+  const TemporaryDirectory directory;
+  oci::save(value, directory / "state.json");
+  CHECK(read_text(directory / "state.json") == text);
+  CHECK(oci::dump(oci::load<T>(directory / "state.json")) == text);
+}
+
+}  // namespace
+
+TEST_CASE("A type whose conversions know json alone keeps its members, in json's order") {
+  own::Container container;
+  static_cast<State&>(container) = web;
+  container.owner = "me";
+  check_ways(container, R"({"annotations":{"k":"v"},"bundle":"/b","id":"web","ociVersion":"1.2.0",)"
+                        R"("owner":"me","pid":42,"status":"running"})");
+  CHECK(parse<own::Container>(oci::dump(container)) == container);
+}
+
+TEST_CASE("A type whose conversions are templates keeps its members, in their order") {
+  own::Process process;
+  static_cast<ContainerProcessState&>(process) = {"1.2.0", {"a"}, 7, "m", web};
+  process.owner = "me";
+  check_ways(process, R"({"ociVersion":"1.2.0","fds":["a"],"pid":7,"metadata":"m","state":)" +
+                          web_text + R"(,"owner":"me"})");
+  CHECK(parse<own::Process>(oci::dump(process)).owner == "me");
+}
+
+TEST_CASE("A family of types with one pair of templates keeps its members, in their order") {
+  own::Sandbox sandbox;
+  static_cast<State&>(sandbox) = web;
+  sandbox.owner = "me";
+  check_ways(sandbox, web_members + R"(,"owner":"me"})");
+
+  own::Pod pod;
+  static_cast<State&>(pod) = web;
+  pod.owner = "me";
+  check_ways(pod, web_members + R"(,"owner":"me"})");
+}
+
+TEST_CASE("A type with an adl_serializer, without a default constructor, keeps its members") {
+  own::Task task("me");
+  static_cast<State&>(task) = web;
+  check_ways(task, web_members + R"(,"owner":"me"})");
+}
+
+TEST_CASE("A type may hold States") {
+  check_ways(own::Wanted{ContainerState::created, web},
+             R"({"wanted":"created","state":)" + web_text + "}");
+
+  const own::Group group{{web, State{}}, web};
+  const auto read = parse<own::Group>(oci::dump(group));
+  CHECK(read.members == group.members);
+  CHECK(read.leader == web);
+}
+
+TEST_CASE("Containers of States work") {
+  check_ways(std::vector<State>{web, State{}},
+             "[" + web_text + R"(,{"ociVersion":"","id":"","status":"stopped","bundle":""}])");
+  check_ways(std::map<std::string, State>{{"z", web}, {"a", web}},
+             R"({"a":)" + web_text + R"(,"z":)" + web_text + "}");
+  check_ways(std::vector<ContainerProcessState>{}, "[]");
+  CHECK(parse<std::vector<State>>("[" + web_text + ",{}]") == std::vector<State>{web, State{}});
+}
+
+TEST_CASE("json goes through as it is") {
+  check_ways(json::parse(R"({"b":[1,2.5,null,true],"a":{"c":"é"}})"),
+             R"({"a":{"c":"é"},"b":[1,2.5,null,true]})");
+  check_ways(ordered_json::parse(R"({"b":[1,2.5,null,true],"a":{"c":"é"}})"),
+             R"({"b":[1,2.5,null,true],"a":{"c":"é"}})");
+  CHECK(parse<ordered_json>(R"({"z":1,"a":[{},[],{"y":-7,"b":18446744073709551615}]})").dump() ==
+        R"({"z":1,"a":[{},[],{"y":-7,"b":18446744073709551615}]})");
+  CHECK(parse<json>("7") == 7);
+  CHECK(parse<json>("null").is_null());
+}
+
+TEST_CASE("Documents for one's own types are read as strictly") {
+  using namespace std::string_literals;
+  const std::string text =
+      GENERATE(""s, R"({"owner":"a","owner":"b"})"s, R"({"owner":"a","x":{"y":1,"y":2}})"s,
+               R"({"owner":"a"} {})"s, "{\"owner\":\"a\"}\0"s, "{\"owner\":\"\xff\"}"s,
+               R"({"owner":"a","pid":1e2})"s, R"({"owner":"a","status":"paused"})"s);
+  CAPTURE(text);
+  CHECK_THROWS_AS(parse<own::Container>(text), oci::Error);
+  CHECK_THROWS_AS(parse<own::Sandbox>(text), oci::Error);
+  CHECK_THROWS_AS(parse<own::Task>(text), oci::Error);
+}
+
+TEST_CASE("A string of one's own that is not UTF-8 isn't written, and the error says which it is") {
+  const auto pointer_of = [](const auto& value) {
+    try {
+      static_cast<void>(oci::dump(value));
+      return std::string("written");
+    } catch (const oci::Error& error) {
+      CHECK(error.message() == R"(expected UTF-8, found "\ufffd")");
+      return error.pointer();
+    }
+  };
+  own::Container container;
+  container.owner = "\xff";
+  CHECK(pointer_of(container) == "/owner");
+  CHECK(pointer_of(std::vector<State>{State{}, State{"", "\xff"}}) == "/1/id");
+  CHECK(pointer_of(json{{"a/b", {{"c", {1, "\xff"}}}}}) == "/a~1b/c/1");
+  CHECK(pointer_of(ordered_json{{"a", {{"\xff", 1}}}}) == "/a/\xff");
+  CHECK(pointer_of(std::string("\xff")).empty());
+}
+
+TEST_CASE("What one's own from_json throws goes through parse as it is") {
+  CHECK_THROWS_AS(parse<own::Container>("{}"), json::out_of_range);
+  CHECK_THROWS_AS(parse<own::Container>(R"({"owner":7})"), json::type_error);
+  CHECK_THROWS_AS(parse<own::Failing>(R"({"runtime_error":0})"), std::runtime_error);
+  CHECK_THROWS_AS(parse<own::Failing>(R"({"number":0})"), int);
+  CHECK_THROWS_AS(oci::dump(own::Failing{}), std::runtime_error);
+  try {
+    static_cast<void>(parse<own::Failing>(R"({"error":0})"));
+    FAIL_CHECK("accepted");
+  } catch (const oci::Error& error) {
+    CHECK(error.what() == std::string("/own~1: expected better"));
+    CHECK(error.pointer() == "/own~1");
+  }
+}
+
+TEST_CASE("What one's own from_json throws goes through load; nlohmann's gets the file's name") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "state.json";
+  const auto error_of = [&](const std::string& text) {
+    write_text(path, text);
+    try {
+      static_cast<void>(oci::load<own::Failing>(path));
+    } catch (const oci::Error& error) {
+      return error;
+    }
+    FAIL("accepted");
+    return oci::Error("", "");
+  };
+  const oci::Error own_error = error_of(R"({"error":0})");
+  CHECK(own_error.what() == path.string() + ": /own~1: expected better");
+  CHECK(own_error.pointer() == "/own~1");
+  const std::string what = error_of("{}").what();
+  CAPTURE(what);
+  CHECK(what.find(path.string() + ": ") == 0);
+  CHECK(what.find("'absent' not found") != std::string::npos);
+
+  write_text(path, R"({"runtime_error":0})");
+  CHECK_THROWS_AS(oci::load<own::Failing>(path), std::runtime_error);
+  write_text(path, R"({"number":0})");
+  CHECK_THROWS_AS(oci::load<own::Failing>(path), int);
+  CHECK_THROWS_AS(oci::save(own::Failing{}, path), std::runtime_error);
+  CHECK(read_text(path) == R"({"number":0})");
+}
+
+TEST_CASE("Kinds of json with other numbers work") {
+  using small_json = nlohmann::basic_json<std::map, std::vector, std::string, bool, std::int32_t,
+                                          std::uint32_t, float>;
+  const ContainerProcessState process{"1.2.0", {"a"}, -7, "m", web};
+  const small_json document = process;
+  CHECK(document.at("state").at("pid") == 42);
+  CHECK(document.get<ContainerProcessState>() == process);
+  CHECK(small_json(ContainerState::created).get<ContainerState>() == ContainerState::created);
+
+  CHECK(small_json{{"pid", 2147483647U}}.get<State>().pid == 2147483647);
+  CHECK(small_json{{"pid", -2147483647 - 1}}.get<State>().pid == -2147483647 - 1);
+  CHECK_THROWS_AS((small_json{{"pid", 2147483648U}}.get<State>()), oci::Error);
+  CHECK_THROWS_AS((small_json{{"pid", 1.0F}}.get<State>()), oci::Error);
+
+  CHECK(oci::dump(document) ==
+        R"({"fds":["a"],"metadata":"m","ociVersion":"1.2.0","pid":-7,"state":)"
+        R"({"annotations":{"k":"v"},"bundle":"/b","id":"web","ociVersion":"1.2.0","pid":42,)"
+        R"("status":"running"}})");
+  CHECK(parse<small_json>(R"({"a":[4294967295,-2147483648]})").dump() ==
+        R"({"a":[4294967295,-2147483648]})");
+}
+
+TEST_CASE("Kinds of json with other strings work, for to_json and from_json") {
+  using other_json = nlohmann::basic_json<std::map, std::vector, own::String>;
+  static_assert(!std::is_same_v<other_json::string_t, std::string>);
+  const ContainerProcessState process{"1.2.0", {"a"}, -7, "m", web};
+  other_json document = process;
+  CHECK(document["state"]["id"].get_ref<own::String&>() == "web");
+  CHECK(document.get<ContainerProcessState>() == process);
+  CHECK(other_json(ContainerState::created).get<ContainerState>() == ContainerState::created);
+
+  document["state"]["annotations"]["k"] = 7;
+  try {
+    static_cast<void>(document.get<ContainerProcessState>());
+    FAIL_CHECK("accepted");
+  } catch (const oci::Error& error) {
+    CHECK(error.what() == std::string("/state/annotations/k: expected a string, found 7"));
+  }
+}

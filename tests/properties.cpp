@@ -1,0 +1,394 @@
+// What holds for every value and every text: tried with random ones, the same in each run, and with
+// those that are made to overflow a stack or to take a clock's time.
+
+#include <oci/state.hpp>
+
+#include "catch.hpp"
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <random>
+#include <sstream>
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+#include "files.hpp"
+
+using oci::ContainerProcessState;
+using oci::ContainerState;
+using oci::Error;
+using oci::State;
+
+namespace {
+
+// ---- Random values ------------------------------------------------------------------------------
+
+std::string utf8(const std::u32string& code_points) {
+  std::string text;
+  for (const char32_t c : code_points) {
+    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    text += static_cast<char>(more == 0 ? c : 0xFF80U >> more | c >> 6 * more);
+    for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80U | (c >> 6 * i & 0x3FU));
+  }
+  return text;
+}
+
+/// The same values for a seed on every platform, unlike the standard library's distributions.
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+
+  std::size_t below(std::size_t limit) { return engine_() % limit; }
+
+  template <class Container>
+  auto one_of(const Container& values) {
+    return values[below(std::size(values))];
+  }
+
+  std::u32string code_points() {
+    // What JSON escapes, and the first and the last of each length in UTF-8 and of the surrogates'
+    // neighbours.
+    static const std::u32string special{
+        U"\0\1\b\t\n\f\r\x1B\x1F \"'/\\a~\x7F\x80\u07FF\u0800\uD7FF"
+        U"\uE000\uFEFF\uFFFD\uFFFE\uFFFF\U00010000\U0010FFFF",
+        29};
+    std::u32string text(below(9), U'\0');
+    for (char32_t& c : text) {
+      c = below(2) == 0 ? one_of(special) : static_cast<char32_t>(below(0x110000));
+      if (0xD800 <= c && c <= 0xDFFF) c = U'"';
+    }
+    return text;
+  }
+
+  std::string text() { return utf8(code_points()); }
+
+  std::int32_t pid() {
+    constexpr std::int32_t special[] = {std::numeric_limits<std::int32_t>::min(), -1, 0, 1, 4242,
+                                        std::numeric_limits<std::int32_t>::max()};
+    return below(2) == 0 ? one_of(special) : static_cast<std::int32_t>(engine_());
+  }
+
+  State state() {
+    State state;
+    state.version = text();
+    state.id = text();
+    state.status = static_cast<ContainerState>(below(4));
+    if (below(2) == 0) state.pid = pid();
+    state.bundle = std::filesystem::path(code_points());
+    if (below(4) != 0) {
+      state.annotations.emplace();
+      for (std::size_t count = below(below(8) == 0 ? 50 : 4); count > 0; --count) {
+        (*state.annotations)[text()] = text();
+      }
+    }
+    return state;
+  }
+
+  ContainerProcessState process() {
+    ContainerProcessState process;
+    process.version = text();
+    for (std::size_t count = below(4); count > 0; --count) process.fds.push_back(text());
+    process.pid = pid();
+    if (below(2) == 0) process.metadata = text();
+    process.state = state();
+    return process;
+  }
+
+  /// `text` with a few bytes changed, added, taken away or repeated.
+  std::string mutation(std::string text) {
+    static const std::string bytes{
+        "\0\1\x1F \"\"\"\\u{}[],:-+.eE019tfn/~\x7F\x80\xBF\xC3\xED\xF4\xFF", 34};
+    for (std::size_t count = 1 + below(3); count > 0; --count) {
+      const std::size_t place = below(text.size());
+      const std::size_t size = below(1 + below(text.size() - place));
+      switch (below(4)) {
+        case 0: text[place] = one_of(bytes); break;
+        case 1: text.insert(place, 1, one_of(bytes)); break;
+        case 2: text.insert(place, text.substr(below(text.size()), size)); break;
+        default: text.erase(place, size); break;
+      }
+      text += ' ';  // so that there is a place next time
+    }
+    return text;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+// ---- Checks -------------------------------------------------------------------------------------
+
+/// Paths that compare as equal may be written differently.
+void check_same(const State& left, const State& right) {
+  CHECK(left == right);
+  CHECK(left.bundle.native() == right.bundle.native());
+}
+
+void check_same(const ContainerProcessState& left, const ContainerProcessState& right) {
+  CHECK(left == right);
+  CHECK(left.state.bundle.native() == right.state.bundle.native());
+}
+
+template <class T>
+void check_round_trip(const T& value) {
+  const std::string text = oci::dump(value);
+  const T again = oci::parse<T>(text);
+  check_same(again, value);
+  CHECK(oci::dump(again) == text);
+}
+
+void check_fit_for_a_log(const Error& error) {
+  const std::string what = error.what();
+  CHECK(what.size() < 1000);
+  CHECK(std::all_of(what.begin(), what.end(), [](char c) { return ' ' <= c && c <= '~'; }));
+}
+
+/// The pointer of the Error that `call` throws.
+template <class Call>
+std::string refused_at(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    check_fit_for_a_log(error);
+    return error.pointer();
+  }
+  return "(accepted)";
+}
+
+template <class T = State>
+std::string refused_at(const std::string& text) {
+  return refused_at([&] { static_cast<void>(oci::parse<T>(text)); });
+}
+
+template <class T>
+void check_mutation(const std::string& text) {
+  CAPTURE(text);
+  try {
+    check_round_trip(oci::parse<T>(text));
+  } catch (const Error& error) {
+    check_fit_for_a_log(error);
+  }
+}
+
+/// Calls `call` in a thread that has but a small stack: 2.6 bytes for each of 100,000 levels.
+void on_a_small_stack(std::function<void()> call) {
+#ifdef _WIN32
+  call();  // 1 MB, as linked: no recursion gets by with 10 bytes for a level either
+#else
+  std::packaged_task<void()> task(std::move(call));
+  std::future<void> done = task.get_future();
+  const auto run = [](void* argument) -> void* {
+    (*static_cast<std::packaged_task<void()>*>(argument))();
+    return nullptr;
+  };
+  pthread_attr_t attributes{};
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
+  pthread_t thread{};
+  REQUIRE(pthread_create(&thread, &attributes, run, &task) == 0);
+  REQUIRE(pthread_join(thread, nullptr) == 0);
+  REQUIRE(pthread_attr_destroy(&attributes) == 0);
+  done.get();
+#endif
+}
+
+/// Fails where `call` took minutes, as what is quadratic does here. A second is usual.
+void check_time(const std::function<void()>& call) {
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::minutes(1));
+}
+
+std::string repeat(const std::string& text, int times) {
+  std::string repeated;
+  for (int i = 0; i < times; ++i) repeated += text;
+  return repeated;
+}
+
+/// `{"0":"","1":"",...}`
+std::string object_of(int names) {
+  std::string text{"{"};
+  for (int i = 0; i < names; ++i) text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":\"\"";
+  return text + "}";
+}
+
+constexpr int many = 100000;
+
+}  // namespace
+
+// ---- Random values and texts --------------------------------------------------------------------
+
+TEST_CASE("Whatever a struct holds in UTF-8 is read as it was written") {
+  for (unsigned seed = 0; seed < 1000; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    check_round_trip(random.state());
+    check_round_trip(random.process());
+  }
+}
+
+TEST_CASE("Whatever a struct holds in UTF-8 is loaded as it was saved") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "state.json";
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    const State state = random.state();
+    oci::save(state, path);
+    check_same(oci::load(path), state);
+    CHECK(read_text(path) == oci::dump(state));
+    const ContainerProcessState process = random.process();
+    oci::save(process, path);
+    check_same(oci::load<ContainerProcessState>(path), process);
+  }
+}
+
+TEST_CASE("Strings may be a mebibyte long") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "state.json";
+  Random random(0);
+  std::string text;
+  while (text.size() < 1 << 20) text += random.text();
+  const State state{"", text, ContainerState::created, {}, {}, oci::Annotations{{text, text}}};
+  oci::save(state, path);
+  CHECK((oci::load(path) == state));  // in parentheses, so that a failure doesn't print megabytes
+}
+
+TEST_CASE("A text with a few wrong bytes is an Error, or a value that can be written") {
+  for (unsigned seed = 0; seed < 2000; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    check_mutation<State>(random.mutation(oci::dump(random.state())));
+    check_mutation<ContainerProcessState>(random.mutation(oci::dump(random.process())));
+  }
+}
+
+TEST_CASE("A string that is not UTF-8 is not written, wherever it stands, but printed") {
+  const std::vector<std::string> broken{"\x80",
+                                        "\xBF",
+                                        "\xC0\x80",
+                                        "\xC1\xBF",
+                                        "\xC3",
+                                        "\xE0\x9F\xBF",
+                                        "\xE2\x82",
+                                        "\xED\xA0\x80",
+                                        "\xED\xBF\xBF",
+                                        "\xF0\x8F\xBF\xBF",
+                                        "\xF0\x9F\x98",
+                                        "\xF4\x90\x80\x80",
+                                        "\xF5\x80\x80\x80",
+                                        "\xFE",
+                                        "\xFF"};
+  using Set = std::function<void(ContainerProcessState&, const std::string&)>;
+  const std::vector<std::pair<std::string, Set>> members{
+      {"/ociVersion", [](auto& value, auto& text) { value.version = text; }},
+      {"/fds/1",
+       [](auto& value, auto& text) {
+         value.fds = {"", text, text};
+       }},
+      {"/metadata", [](auto& value, auto& text) { value.metadata = text; }},
+      {"/state/ociVersion", [](auto& value, auto& text) { value.state.version = text; }},
+      {"/state/id", [](auto& value, auto& text) { value.state.id = text; }},
+#ifndef _WIN32  // where a path is UTF-16
+      {"/state/bundle", [](auto& value, auto& text) { value.state.bundle = text; }},
+#endif
+      {"/state/annotations/a~1b",
+       [](auto& value, auto& text) {
+         value.state.annotations = oci::Annotations{{"a/b", text}};
+       }},
+      {"/state/annotations/\xFF",
+       [](auto& value, auto&) {
+         value.state.annotations = oci::Annotations{{"\xFF", ""}};
+       }},
+  };
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    Random random(seed);
+    for (const auto& [pointer, set] : members) {
+      CAPTURE(seed, pointer);
+      ContainerProcessState value = random.process();
+      value.state.annotations.reset();
+      set(value, random.text() + random.one_of(broken) + random.text());
+      CHECK(refused_at([&] { static_cast<void>(oci::dump(value)); }) == pointer);
+      std::ostringstream printed;
+      printed << value;
+      CHECK(nlohmann::json::accept(printed.str()));
+    }
+  }
+}
+
+// ---- Texts that are made to hurt ----------------------------------------------------------------
+
+TEST_CASE("Deep nesting uses no stack") {
+  const auto [open, close] = GENERATE(std::pair<std::string, std::string>{"[", "]"},
+                                      std::pair<std::string, std::string>{"{\"a\":", "}"});
+  CAPTURE(open);
+  const std::string opened = repeat(open, many);
+  const std::string deep = opened + "null" + repeat(close, many);
+  State state;
+  std::vector<std::string> refused;
+  check_time([&] {
+    on_a_small_stack([&] {
+      state = oci::parse(R"({"x":)" + deep + R"(,"id":"web"})");
+      refused.push_back(refused_at(R"({"annotations":{"a":)" + deep + "}}"));
+      refused.push_back(refused_at(opened));
+      refused.push_back(refused_at(deep + close));
+    });
+  });
+  CHECK(state == State{"", "web", {}, {}, {}, {}});
+  CHECK(refused == std::vector<std::string>{"/annotations/a", "", ""});
+}
+
+TEST_CASE("A name that stands twice is found, however deep") {
+  std::string pointer;
+  check_time([&] {
+    on_a_small_stack([&] {
+      pointer = refused_at(R"({"x":)" + repeat("[0,{\"a\":", many / 2) + R"({"b":0,"b":0})");
+    });
+  });
+  CHECK((pointer == "/x" + repeat("/1/a", many / 2) + "/b"));
+}
+
+TEST_CASE("Nothing takes the square of its time") {
+  const std::string object = object_of(many);
+  const std::string body = object.substr(1, object.size() - 2);
+
+  SECTION("annotations") {
+    check_time([&] {
+      const std::string text =
+          R"({"ociVersion":"","id":"","status":"stopped","bundle":"","annotations":)" + object +
+          "}";
+      const State state = oci::parse(text);
+      CHECK(state.annotations->size() == many);
+      CHECK((oci::parse(oci::dump(state)) == state));
+    });
+  }
+  SECTION("names, of which the last stands twice") {
+    check_time([&] {
+      CHECK(refused_at(R"({"annotations":{)" + body + R"(,"99999":""}})") == "/annotations/99999");
+      CHECK(refused_at("{" + body + R"(,"99999":""})") == "/99999");
+    });
+  }
+  SECTION("objects, of which the last has a name twice") {
+    check_time([&] {
+      CHECK(refused_at(R"({"x":[)" + repeat(R"({"a":0},)", many) + R"({"a":0,"a":0}]})") ==
+            "/x/100000/a");
+    });
+  }
+  SECTION("file descriptors, of which the last is none") {
+    check_time([&] {
+      CHECK(refused_at<ContainerProcessState>(R"({"fds":[)" + repeat(R"("",)", many) + "0]}") ==
+            "/fds/100000");
+    });
+  }
+}
+
+TEST_CASE("Ten megabytes of one token take no minutes, and an error says little of them") {
+  const std::string digits = repeat("1234567890", 10 * many);
+  check_time([&] {
+    CHECK(refused_at(R"({"pid":0.)" + digits + "}") == "/pid");
+    CHECK(refused_at(R"({"status":")" + digits + R"("})") == "/status");
+  });
+}
