@@ -2,7 +2,6 @@
 // states of its containers, each in DIR/ID/state.json.
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -67,11 +66,6 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%FT%TZ", &utc)};
 }
 
-std::string user_name() {
-  const passwd* user = getpwuid(geteuid());
-  return user != nullptr ? user->pw_name : std::to_string(geteuid());
-}
-
 // One command at a time, until this process ends: of two that start a container, one is refused.
 void lock(const fs::path& root) {
   const int directory = open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -104,7 +98,7 @@ void create(const fs::path& directory, const std::string& id, const fs::path& bu
   container.id = id;
   container.status = oci::ContainerState::created;  // and a runtime that starts one sets the pid
   container.bundle = fs::canonical(bundle);
-  container.owner = user_name();
+  container.owner = std::to_string(geteuid());
   container.created = now();
   if (!fs::create_directory(directory))
     throw std::runtime_error("there is already a container " + id);

@@ -33,7 +33,8 @@ class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
   Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
     if (number_ != -1) close(number_);
   }
@@ -58,7 +59,8 @@ Descriptor listen_on(const std::string& path) {
       checked("cannot make a socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   umask(0077);  // who may connect: this user
   checked("cannot make " + path,
-          bind(server, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+          bind(server, static_cast<const sockaddr*>(static_cast<const void*>(&address)),
+               sizeof address));
   checked("cannot listen", listen(server, 8));
   return server;
 }
@@ -143,10 +145,10 @@ void answer_calls(int listener) {
   std::vector<char> call_space(std::max<std::size_t>(sizes.seccomp_notif, sizeof(seccomp_notif)));
   std::vector<char> reply_space(
       std::max<std::size_t>(sizes.seccomp_notif_resp, sizeof(seccomp_notif_resp)));
-  auto* const call = reinterpret_cast<seccomp_notif*>(call_space.data());
-  auto* const reply = reinterpret_cast<seccomp_notif_resp*>(reply_space.data());
+  auto* const call = static_cast<seccomp_notif*>(static_cast<void*>(call_space.data()));
+  auto* const reply = static_cast<seccomp_notif_resp*>(static_cast<void*>(reply_space.data()));
 
-  const auto control = [&](unsigned long request, void* data) {
+  const auto control = [&](auto request, void* data) {
     const bool done = ioctl(listener, request, data) == 0;
     if (!done && errno != ENOENT) checked("cannot talk to the seccomp listener", -1);
     return done;  // if not, the process that made the call has died

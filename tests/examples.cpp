@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <iomanip>
 #include <memory>
@@ -119,6 +121,7 @@ std::string fixture(const char* name) { return read_text(fs::path(FIXTURES) / na
 TEST_CASE("The hook logs what a runtime tells it") {
   const TemporaryDirectory directory;
   const std::string log = directory / "log";
+  ::setenv("TZ", "EST5", 1);  // the log is in UTC all the same
   const std::time_t before = std::time(nullptr);
   CHECK(run({"hook", log}, fixture("runc/hook-createRuntime.json")) == Result{0, "", ""});
   CHECK(run({"hook", log}, fixture("runc/hook-poststop.json")) == Result{0, "", ""});
@@ -459,8 +462,10 @@ bool make_directory_as_container(const Peer& peer, const std::string& path) {
   if (listener == -1) return false;
   // In several parts, and the connection stays open, as runc before 1.4 leaves it.
   const std::string text = document_with(R"(["other","seccompFd"])", ::getpid());
-  return peer.send(text.substr(0, 1), {STDIN_FILENO, listener}) && peer.send(text.substr(1, 50)) &&
-         peer.send(text.substr(51)) && ::mkdirat(AT_FDCWD, path.c_str(), 0700) == 0 &&
+  const bool sent = peer.send(text.substr(0, 1), {STDIN_FILENO, listener}) &&
+                    peer.send(text.substr(1, 50)) && peer.send(text.substr(51));
+  ::close(listener);  // so that the calls fail if the agent closes its own
+  return sent && ::mkdirat(AT_FDCWD, path.c_str(), 0700) == 0 &&
          ::mkdirat(AT_FDCWD, path.c_str(), 0700) == -1 && errno == EEXIST;
 }
 

@@ -422,14 +422,16 @@ TEST_CASE("save, and the link that it follows turns into a file, or goes") {
   const bool goes = GENERATE(false, true);
   Target target(Target::linked);
   target.reset();
+  bool done = false;
   observe = [&](const std::string& name, long) {
-    if (name != "lstat") return;  // after which it is thought to be a link
-    observe = nullptr;
+    if (done || name != "lstat") return;  // the first lstat() says that it is a link
+    done = true;
     fs::remove(target.path());
     if (!goes) write_text(target.path(), document("another"));
   };
   CHECK(watch_save({}, target.path()) == 0);
-  CHECK(observe == nullptr);
+  observe = nullptr;
+  CHECK(done);
   CHECK(fs::is_regular_file(fs::symlink_status(target.path())));
   CHECK(read_text(target.path()) == document("new"));
 }
@@ -605,19 +607,23 @@ TEST_CASE("load of a file that grows under its eyes") {
 TEST_CASE("no descriptor of load and save outlives exec") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "state.json";
-  fs::create_symlink("/dev/null", directory / "null");
-  const std::string standard_error = "/dev/fd/" + std::to_string(::dup(2));
+  const fs::path fifo = directory / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const int both_ends = ::open(fifo.c_str(), O_RDWR);
+  REQUIRE(both_ends != -1);
   std::size_t opened = 0;
   observe = [&](const std::string& name, long descriptor) {
     if (name != "open" && name != "openat" && name != "fcntl") return;
     ++opened;
     CHECK((::fcntl(static_cast<int>(descriptor), F_GETFD) & FD_CLOEXEC) != 0);
   };
-  CHECK(watch_save({}, path) == 0);                                          // two
-  CHECK(watch({}, path, [&] { static_cast<void>(oci::load(path)); }) == 0);  // one
-  CHECK(watch_save({}, directory / "null") == 0);                            // one
+  CHECK(watch_save({}, path) == 0);  // two: the directory and the temporary
+  CHECK(watch({}, path, [&] { static_cast<void>(oci::load(path)); }) == 0);
+  CHECK(watch_save({}, fifo) == 0);
+  CHECK(watch_save({}, "/dev/fd/" + std::to_string(both_ends)) == 0);
   observe = nullptr;
-  CHECK(opened == 4);
+  CHECK(opened == 5);
+  ::close(both_ends);
 }
 
 // ---- Real limits -------------------------------------------------------------------------------

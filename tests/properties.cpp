@@ -322,11 +322,11 @@ TEST_CASE("A string that is not UTF-8 is not written, wherever it stands, but pr
 // ---- Texts that are made to hurt ----------------------------------------------------------------
 
 TEST_CASE("Deep nesting uses no stack") {
-  const auto [open, close] = GENERATE(std::pair<std::string, std::string>{"[", "]"},
-                                      std::pair<std::string, std::string>{"{\"a\":", "}"});
-  CAPTURE(open);
-  const std::string opened = repeat(open, many);
-  const std::string deep = opened + "null" + repeat(close, many);
+  using Pair = std::pair<std::string, std::string>;
+  const Pair brackets = GENERATE(Pair{"[", "]"}, Pair{"{\"a\":", "}"});
+  CAPTURE(brackets.first);
+  const std::string opened = repeat(brackets.first, many);
+  const std::string deep = opened + "null" + repeat(brackets.second, many);
   State state;
   std::vector<std::string> refused;
   check_time([&] {
@@ -334,7 +334,7 @@ TEST_CASE("Deep nesting uses no stack") {
       state = oci::parse(R"({"x":)" + deep + R"(,"id":"web"})");
       refused.push_back(refused_at(R"({"annotations":{"a":)" + deep + "}}"));
       refused.push_back(refused_at(opened));
-      refused.push_back(refused_at(deep + close));
+      refused.push_back(refused_at(deep + brackets.second));
     });
   });
   CHECK(state == State{"", "web", {}, {}, {}, {}});

@@ -232,6 +232,8 @@ Error mismatch(const std::string& expected, const Json& found) {
     text += printable(found.template get_ref<const typename Json::string_t&>());
   } else if (found.is_structured()) {
     text += std::string("an ") + found.type_name();
+  } else if (found.is_binary()) {
+    text += "binary data";
   } else {
     text += found.dump();
   }
@@ -495,8 +497,8 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
                    const nlohmann::json::exception& error) override {
     // The message is nlohmann's without its number and position, and with the token cut.
     std::string message = error.what();
-    const std::size_t start = message.find("syntax error");
-    message.erase(0, start != std::string::npos ? start : message.find("] ") + 2);
+    message.erase(0, message.find("] ") + 2);
+    if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
     const std::size_t quote = message.find('\'' + token + '\'');
     if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));
     throw syntax_error(text_, position, message);

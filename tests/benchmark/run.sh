@@ -1,0 +1,66 @@
+#!/bin/sh
+# Measures what the users of the header wait for: load and save beside the plain idiom over nlohmann,
+# how they grow, the start of a hook, and the compiler. Exits with 1 where a bar is not held. The
+# figures are ratios of what was measured in turn; a machine that does nothing else gives the best.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+. "$root/tests/dependencies.sh"
+need_build_tools
+here=$root/tests/benchmark
+cxx=${CXX:-c++}
+cc=${CC:-cc}
+memory=/dev/shm
+[ -d "$memory" ] || memory=${TMPDIR:-/tmp}
+scratch=$(mktemp -d "$memory/oci-state-benchmark.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+status=0
+
+echo "$("$cxx" --version | head -n 1), $(uname -sr), $(getconf _NPROCESSORS_ONLN) cores," \
+  "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+echo
+
+"$cxx" -std=c++17 -O2 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" -I"$root/include" \
+  "$here/benchmark.cpp" -o "$scratch/benchmark"
+"$scratch/benchmark" "$scratch" || status=1
+
+# The start of a hook: spawned by turns, with a state of some 200 bytes on standard input.
+"$cc" -O2 -static "$here/spawn.c" -o "$scratch/spawn"
+"$cc" -O2 -static "$here/least.c" -o "$scratch/least"
+for link in -static -static-libstdc++ ''; do
+  # shellcheck disable=SC2086  # none or one word
+  "$cxx" -std=c++17 -O2 -I"$root/include" "$root/examples/hook.cpp" $link -o "$scratch/hook$link"
+done
+printf '%s' '{"ociVersion":"1.2.0","id":"web-1","status":"running","pid":4422,"bundle":"/run/b/web-1",' \
+  '"annotations":{"org.example.owner":"ops","org.example.tier":"frontend, public, and more"}}' \
+  >"$scratch/state.json"
+"$scratch/spawn" 500 "$scratch/state.json" -- "$scratch/least" "$scratch/log" \
+  -- "$scratch/hook-static" "$scratch/log" -- "$scratch/hook-static-libstdc++" "$scratch/log" \
+  -- "$scratch/hook" "$scratch/log" >"$scratch/hooks"
+echo
+printf '%-42s %9s %7s %9s\n' 'from exec to exit' us ratio 'peak KiB'
+printf '%s\n' 'the least: a static C program' 'hook, -static (bars: 1.2, 2048 KiB)' \
+  'hook, -static-libstdc++' 'hook, dynamic' | paste -d : - "$scratch/hooks" |
+  awk -F '[: ]+' -v OFS=' ' '{
+    us = $(NF - 1); peak = $NF; name = $0; sub(/:[0-9.]+ [0-9]+$/, "", name)
+    if (NR == 1) least = us
+    printf "%-42s %9.1f %7.2f %9d\n", name, us, us / least, peak
+    if (NR == 2 && (us > 1.2 * least || peak > 2048)) { print "NOT HELD"; bad = 1 }
+  } END { exit bad }' || status=1
+
+# The compiler: the header beside what it includes.
+echo '#include <oci/state.hpp>' >"$scratch/header.cpp"
+printf '#include <%s>\n' nlohmann/json.hpp filesystem fstream map optional >"$scratch/includes.cpp"
+"$scratch/spawn" 21 /dev/null \
+  -- "$cxx" -std=c++17 -O2 -c "$scratch/includes.cpp" -o "$scratch/includes.o" \
+  -- "$cxx" -std=c++17 -O2 -I"$root/include" -c "$scratch/header.cpp" -o "$scratch/header.o" \
+  >"$scratch/compilations"
+echo
+awk 'NR == 1 { least = $1 } END {
+  bad = ($1 > 1.15 * least)
+  printf "compiling: what the header includes %.0f ms, the header %.0f ms, ratio %.2f (bar: 1.15)%s\n",
+    least / 1000, $1 / 1000, $1 / least, bad ? " NOT HELD" : ""
+  exit bad
+}' "$scratch/compilations" || status=1
+
+exit $status
