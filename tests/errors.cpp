@@ -4,8 +4,13 @@
 
 #include "catch.hpp"
 
+#include <cstdint>
 #include <exception>
+#include <memory>
+#include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

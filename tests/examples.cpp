@@ -95,9 +95,13 @@ class Process {
   pid_t id() const { return id_; }
   std::string errors() const { return read_text(files_ / "errors"); }
 
+  /// Its result, with the status -1 where it was killed: after half a minute too.
   Result wait() {
     int status = 0;
-    ::waitpid(id_, &status, 0);
+    for (int tries = 0; ::waitpid(id_, &status, WNOHANG) == 0; ++tries) {
+      if (tries == 30000) ::kill(id_, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
     id_ = 0;
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(files_ / "output"), errors()};
   }
@@ -495,6 +499,8 @@ TEST_CASE("The seccomp agent refuses a peer that does not tell it of a container
   const TemporaryDirectory directory;
   const std::string socket = directory / "agent.sock";
   const Process agent({"seccomp_agent", socket});
+  static_cast<void>(refusal(agent, socket, [](const Peer&) {}));
+  CHECK(fs::status(socket).permissions() == fs::perms::owner_all);
   const auto told = [&](const std::string& text, const std::vector<int>& descriptors) {
     return refusal(agent, socket, [&](const Peer& peer) { CHECK(peer.send(text, descriptors)); });
   };

@@ -4,9 +4,15 @@
 
 #include "catch.hpp"
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "files.hpp"
 

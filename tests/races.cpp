@@ -124,8 +124,8 @@ bool run(const fs::path& parent, int saves) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::cout << "races: " << parent.string() << ": " << tally.saves << " saves and " << tally.loads
             << " loads of one path in " << processes << " processes of " << savers + loaders
-            << " threads: " << (well ? "all whole" : "FAILED") << " (" << seconds.count()
-            << " s)\n";
+            << " threads: " << (well ? "all whole" : "FAILED") << " (" << seconds.count() << " s)"
+            << std::endl;  // before the next fork
   ::munmap(memory, sizeof(Tally));
   return well;
 }

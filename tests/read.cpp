@@ -5,7 +5,12 @@
 #include "catch.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <limits>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

@@ -4,9 +4,14 @@
 
 #include "catch.hpp"
 
+#include <cstddef>
 #include <fstream>
+#include <istream>
 #include <sstream>
 #include <stdexcept>
+#include <streambuf>
+#include <string>
+#include <utility>
 
 #include "files.hpp"
 

@@ -4,9 +4,18 @@
 
 #include "catch.hpp"
 
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <ostream>
 #include <sstream>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

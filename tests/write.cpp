@@ -4,7 +4,11 @@
 
 #include "catch.hpp"
 
+#include <cstdint>
 #include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 using oci::ContainerProcessState;
 using oci::ContainerState;
@@ -131,7 +135,8 @@ TEST_CASE("A bundle is written as it was given, in UTF-8") {
 
 TEST_CASE("What was written is read as what it was") {
   const auto check = [](const auto& value) {
-    CHECK(parse<std::decay_t<decltype(value)>>(dump(value)) == value);
+    using T = std::decay_t<decltype(value)>;
+    CHECK((parse<T>(dump(value)) == value));  // no megabytes on the screen
   };
   check(State{});
   check(ContainerProcessState{});
