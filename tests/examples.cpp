@@ -523,12 +523,13 @@ TEST_CASE("The seccomp agent refuses a peer that does not tell it of a container
         }) == refused + "more than 1 MiB of text\n");
 
   // No room for all descriptors: those that came are closed too.
-  rlimit limit{};
-  ::prlimit(agent.id(), RLIMIT_NOFILE, nullptr, &limit);
-  limit.rlim_cur = 6;
-  ::prlimit(agent.id(), RLIMIT_NOFILE, &limit, nullptr);
+  rlimit all{};
+  ::prlimit(agent.id(), RLIMIT_NOFILE, nullptr, &all);
+  const rlimit few{6, all.rlim_max};
+  ::prlimit(agent.id(), RLIMIT_NOFILE, &few, nullptr);
   CHECK(told(document_with(R"(["seccompFd","a","b"])"), {0, 1, 2}) ==
         refused + "not all descriptors arrived\n");
+  ::prlimit(agent.id(), RLIMIT_NOFILE, &all, nullptr);
 
   // One that stays silent is not waited for.
   const std::size_t size = agent.errors().size();

@@ -255,8 +255,9 @@ inline std::string path_to_utf8(const std::filesystem::path& path) {
   return {text.begin(), text.end()};
 }
 
-// read() takes a C++ value out of a JSON value. There is one for each type that a member can have,
-// and it holds that type's rules. It moves the strings out of a `json` that is not const.
+// read() takes a C++ value, which has its default before, out of a JSON value. There is one for
+// each type that a member can have, and it holds that type's rules. It moves the strings out of a
+// `json` that is not const.
 
 /// The string, array or object that `json` holds, const where `json` is.
 template <class T, class Json>
@@ -307,7 +308,6 @@ void read(Json& json, std::int32_t& value) {
 /// Null reads as no elements: Go's encoder writes it for a nil slice.
 template <class Json>
 void read(Json& json, std::vector<std::string>& value) {
-  value.clear();
   if (json.is_null()) return;
   if (!json.is_array()) throw mismatch("an array of strings", json);
   for (auto& element : get_ref<typename Json::array_t>(json)) {
@@ -321,7 +321,6 @@ void read(Json& json, std::vector<std::string>& value) {
 
 template <class Json>
 void read(Json& json, Annotations& value) {
-  value.clear();
   if (!json.is_object()) throw mismatch("an object whose values are strings", json);
   for (auto& [name, element] : get_ref<typename Json::object_t>(json)) {
     const auto added = value.emplace_hint(value.end(), name, std::string{});
@@ -332,7 +331,6 @@ void read(Json& json, Annotations& value) {
 /// Null reads as none.
 template <class Json, class T>
 void read(Json& json, std::optional<T>& value) {
-  value.reset();
   if (!json.is_null()) read(json, value.emplace());
 }
 
@@ -755,21 +753,26 @@ inline void copy_owner_and_mode(const struct stat& old, int file,
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
   // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
-  // after that is a descriptor (/dev/stdout), which no path leads to, or one of a loop of links.
+  // after that is a descriptor (/dev/stdout), which no path leads to.
   std::string target = path.native();
   struct stat old {};
   bool exists = ::lstat(target.c_str(), &old) == 0;
-  for (int links = 0; links < 40 && exists && S_ISLNK(old.st_mode); ++links) {
-    if (is_descriptor(target)) break;
-    std::error_code changed;  // no link any more: looked at again
-    const auto link = std::filesystem::read_symlink(target, changed);
-    if (!changed) target = std::filesystem::path(target).replace_filename(link).native();
+  for (int links = 0; exists && S_ISLNK(old.st_mode) && !is_descriptor(target); ++links) {
+    std::error_code error;
+    const auto link = std::filesystem::read_symlink(target, error);
+    if (links == 40) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    if (!error) {
+      target = std::filesystem::path(target).replace_filename(link).native();
+    } else if (error != std::errc::invalid_argument &&
+               error != std::errc::no_such_file_or_directory) {  // no link any more: look again
+      throw std::filesystem::filesystem_error("oci::save: cannot follow the link", path, error);
+    }
     exists = ::lstat(target.c_str(), &old) == 0;
   }
   if (!exists && errno != ENOENT) throw_errno("oci::save: cannot open", path);
   if (exists && !S_ISREG(old.st_mode)) {  // a FIFO, a device, /dev/stdout: nothing to replace
     Descriptor file(checked("oci::save: cannot open", path, [&] {
-      return S_ISLNK(old.st_mode) && is_descriptor(target)
+      return S_ISLNK(old.st_mode)
                  ? ::fcntl(std::stoi(target.substr(target.rfind('/') + 1)), F_DUPFD_CLOEXEC, 0)
                  : ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
     }));

@@ -75,6 +75,9 @@ command -v runc >/dev/null || skip "no runc (Debian: apt-get install runc)"
 busybox=$(command -v busybox) || skip "no busybox (Debian: apt-get install busybox-static)"
 new_bundle true '' null
 chroot "$bundle/rootfs" /bin/busybox true || skip "$busybox is not static (Debian: busybox-static)"
+status=0
+chroot "$bundle/rootfs" /bin/hook 2>/dev/null || status=$?
+[ $status = 2 ] || skip "the hook is not static, so it can't run in a container"
 real_runc run --bundle "$bundle" "$id" >"$work/output" 2>&1 ||
   skip "runc can't run a container here: $(cat "$work/output")"
 
