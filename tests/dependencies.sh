@@ -22,10 +22,10 @@ need_build_tools() {
   fi
   [ -n "$tools$libraries" ] || return 0
 
-  if command -v apt-get >/dev/null; then
-    sudo=''
-    [ "$(id -u)" = 0 ] || sudo=sudo
-    echo "Missing here:$tools$libraries. Installing with: $sudo apt-get install$tools$libraries"
+  sudo=''
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  if command -v apt-get >/dev/null && command -v ${sudo:-true} >/dev/null; then
+    echo "Missing here:$tools$libraries. Installing them with: $sudo apt-get install"
     # shellcheck disable=SC2086  # lists of words
     $sudo apt-get update -qq &&
       $sudo env DEBIAN_FRONTEND=noninteractive \
