@@ -37,7 +37,7 @@ void append(const std::string& path, const std::string& line) {
   if (log == -1) refuse(errno);
   const ssize_t count = write(log, line.data(), line.size());
   if (count == -1) refuse(errno);
-  if (count != static_cast<ssize_t>(line.size())) refuse(ENOSPC);
+  if (count != static_cast<ssize_t>(line.size())) refuse(ENOSPC);  // there was room for a part
 }
 
 int main(int argc, char** argv) {

@@ -21,7 +21,7 @@ mkdir -p "$log" "$bundle/rootfs/bin" "$bundle/rootfs/log" "$bundle/rootfs/proc"
 finish() {
   status=$?
   trap '' EXIT HUP INT PIPE TERM
-  [ ! -e "$work/output" ] || runc delete --force "$id" >/dev/null 2>&1
+  [ ! -e "$work/output" ] || runc delete --force "$id" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit $status
 }

@@ -100,8 +100,11 @@ void create(const fs::path& directory, const std::string& id, const fs::path& bu
   container.bundle = fs::canonical(bundle);
   container.owner = std::to_string(geteuid());
   container.created = now();
-  if (!fs::create_directory(directory))
+  // Not whether the directory is there: a create that was killed may have left it.
+  if (fs::exists(directory / "state.json")) {
     throw std::runtime_error("there is already a container " + id);
+  }
+  fs::create_directory(directory);
   try {
     oci::save(container, directory / "state.json");
   } catch (...) {

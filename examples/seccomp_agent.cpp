@@ -35,6 +35,7 @@ class Descriptor {
   Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor& operator=(Descriptor&&) = delete;
   ~Descriptor() {
     if (number_ != -1) close(number_);
   }
@@ -97,7 +98,11 @@ Message receive(int connection) {
   while (size > 0) {
     message.text.append(text, static_cast<std::size_t>(size));
     if (message.text.size() > 1 << 20) throw std::runtime_error("more than 1 MiB of text");
-    if (message.text.back() == '}' && nlohmann::json::accept(message.text)) break;
+    const auto last = message.text.find_last_not_of(" \t\r\n");
+    if (last != std::string::npos && message.text[last] == '}' &&
+        nlohmann::json::accept(message.text)) {
+      break;
+    }
     size = checked("cannot receive", read(connection, text, sizeof text));
   }
   return message;

@@ -119,8 +119,7 @@ std::string fixture(const char* name) { return read_text(fs::path(FIXTURES) / na
 
 }  // namespace
 
-// ---- The hook
-// ------------------------------------------------------------------------------------
+// ---- The hook -----------------------------------------------------------------------------------
 
 TEST_CASE("The hook logs what a runtime tells it") {
   const TemporaryDirectory directory;
@@ -199,8 +198,7 @@ TEST_CASE("The lines of hooks that run at the same time don't mix") {
   CHECK(seen.size() == 50);
 }
 
-// ---- The runtime
-// ---------------------------------------------------------------------------------
+// ---- The runtime --------------------------------------------------------------------------------
 
 TEST_CASE("The runtime goes from status to status, and refuses the impossible") {
   const TemporaryDirectory directory;

@@ -190,6 +190,47 @@ TEST_CASE("load says which file is wrong where a conversion of one's own throws"
   CHECK_THROWS_AS(oci::load<Container>("state.json"), std::runtime_error);
 }
 
+namespace {
+struct Reference {
+  oci::State state;
+};
+void from_json(const nlohmann::json& json, Reference& reference) {
+  reference.state = oci::load(json.at("file").get<std::string>());
+}
+}  // namespace
+
+TEST_CASE("load says which file is wrong where a conversion of one's own loads another") {
+  const TemporaryDirectory directory;
+  write_text(directory / "inner.json", R"({"id":7})");
+  write_text(directory / "outer.json",
+             nlohmann::json{{"file", (directory / "inner.json").string()}}.dump());
+  try {
+    static_cast<void>(oci::load<Reference>(directory / "outer.json"));
+    FAIL("no error");
+  } catch (const oci::Error& error) {
+    CHECK(error.file() == (directory / "inner.json").string());
+    CHECK(error.what() == error.file() + ": /id: expected a string, found 7");
+  }
+}
+
+#ifndef _WIN32
+TEST_CASE("A path with a NUL byte names no file") {
+  const TemporaryDirectory directory;
+  write_text(directory / "state", "{}");
+  const auto path = directory / std::string("state\0.json", 11);
+  CHECK_THROWS_AS(oci::load(path), std::filesystem::filesystem_error);
+  try {
+    oci::save(oci::State{}, path);
+    FAIL("no error");
+  } catch (const std::filesystem::filesystem_error& error) {
+    CHECK(error.code() == std::errc::invalid_argument);
+    CHECK(error.path1() == path);
+  }
+  CHECK(read_text(directory / "state") == "{}");
+  CHECK(names(directory.path()).size() == 1);
+}
+#endif
+
 TEST_CASE("load of a file that isn't there, by the path as it was given") {
   const TemporaryDirectory directory;
   const CurrentDirectory there(directory.path());

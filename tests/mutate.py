@@ -20,7 +20,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADER = "include/oci/state.hpp"
-SUITE = ["state_tests", "faults", "properties", "races"]  # run in this order, until one fails
+SUITE = ["state_tests", "faults", "races"]  # run in this order, until one fails
 TIMEOUT = 300  # seconds for one of them
 
 # (place, new text, kind). An "expr" becomes (mutant ? new : old), a "stmt" if (mutant) {new} else {old}.
@@ -69,7 +69,7 @@ MUTANTS = [
     ("else if («c == '/'»)", "false", "expr"),
     ("step += «\"~1\"»", "\"~2\"", "expr"),
     ("throw Error(«pointer_step(token) + error.pointer()», ", "error.pointer() + pointer_step(token)", "expr"),
-    ("throw Error(pointer_step(token) + error.pointer(), «error.message()»)", "std::string()", "expr"),
+    ("throw Error(pointer_step(token) + error.pointer(), «error.message()», error.file())", "std::string()", "expr"),
     ("if («found.is_string()») {\n    text", "false", "expr"),
     ("else if («found.is_structured()»)", "found.is_array()", "expr"),
     # Reading
@@ -166,9 +166,9 @@ MUTANTS = [
     ("slash == 0 ? «\".\"» :", "\"/\"", "expr"),
     ("const std::string parent = «slash == 0»", "false", "expr"),
     ("«O_RDONLY | O_DIRECTORY | O_CLOEXEC»", "O_RDONLY | O_DIRECTORY", "expr"),
-    ("const mode_t everybody = «old.st_mode & (old.st_mode >> 3) & 07»;", "07U", "expr"),
-    ("const mode_t mode = exists ? «(old.st_mode & 0700) | everybody << 3 | everybody» : 0666", "0666U", "expr"),
-    (" | everybody << 3 | everybody : «0666»;", "0644", "expr"),
+    ("const mode_t both = «old.st_mode & (old.st_mode >> 3) & 07»;", "07U", "expr"),
+    ("const mode_t mode = exists ? «(old.st_mode & 0700) | both << 3 | both» : 0666", "0666U", "expr"),
+    (" | both << 3 | both : «0666»;", "0644", "expr"),
     ("O_CREAT | «O_EXCL» | O_NOFOLLOW", "O_TRUNC", "expr"),
     ("O_EXCL | «O_NOFOLLOW» | O_CLOEXEC", "0", "expr"),
     ("O_EXCL | O_NOFOLLOW | «O_CLOEXEC»", "0", "expr"),
@@ -181,6 +181,8 @@ MUTANTS = [
     ("return result == -1 && «errno == EINVAL» ? 0 : result;", "false", "expr"),
     ("const int result = «::fsync(directory)»;", "0", "expr"),
     ("throw Error(error.pointer(), error.message(), «path_to_utf8(path)»);", "std::string()", "expr"),
+    ("if («!error.file().empty()») throw;", "false", "expr"),
+    ("if («path.native().find('\\0') == std::string::npos») return;", "true", "expr"),
     ("throw Error({}, error.what(), «path_to_utf8(path)»);", "std::string()", "expr"),
     ("throw Error(«error.pointer()», error.message(), path_to_utf8(path));", "std::string()", "expr"),
 ]

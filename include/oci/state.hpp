@@ -134,23 +134,28 @@ class Error : public nlohmann::json::exception {
   /// `message` what was expected and what was found, `file` the file that it was read from, if any.
   Error(const std::string& pointer, const std::string& message, const std::string& file = {})
       : exception(0, text(pointer, message, file).c_str()),
-        parts_(std::make_shared<const Parts>(Parts{pointer, message})) {}
+        parts_(std::make_shared<const Parts>(Parts{pointer, message, file})) {}
 
   // Copied, never moved: a move would leave a pointer() behind that refers to nothing.
   Error(const Error&) noexcept = default;
   Error& operator=(const Error&) = delete;
   ~Error() override = default;
 
-  /// The JSON Pointer (RFC 6901) of the offending value; "" for the document as a whole.
+  /// The JSON Pointer (RFC 6901) of the offending value, seen from the value that a from_json of
+  /// this header was given: in parse<State>() and the like the document, which is "" as a whole.
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
 
   /// what() without the file and the pointer.
   [[nodiscard]] const std::string& message() const noexcept { return parts_->message; }
 
+  /// The file that the document was read from or was to be written to; "" if there was none.
+  [[nodiscard]] const std::string& file() const noexcept { return parts_->file; }
+
  private:
   struct Parts {
     std::string pointer;
     std::string message;
+    std::string file;
   };
 
   static std::string text(const std::string& pointer, const std::string& message,
@@ -192,11 +197,12 @@ template <class T>
 using if_struct =
     std::enable_if_t<std::is_same_v<T, State> || std::is_same_v<T, ContainerProcessState>, int>;
 
-/// For types derived from them.
-template <class T>
+/// For the types that are derived from them.
+template <class T, class Plain = std::remove_reference_t<T>>
 using if_derived =
-    std::enable_if_t<std::is_base_of_v<State, std::remove_reference_t<T>> ||
-                         std::is_base_of_v<ContainerProcessState, std::remove_reference_t<T>>,
+    std::enable_if_t<(std::is_base_of_v<State, Plain> && !std::is_same_v<State, Plain>) ||
+                         (std::is_base_of_v<ContainerProcessState, Plain> &&
+                          !std::is_same_v<ContainerProcessState, Plain>),
                      int>;
 
 /// `token` as a step of a JSON Pointer, escaped as RFC 6901 asks.
@@ -221,7 +227,7 @@ void within(std::string_view token, Call call) {
   try {
     call();
   } catch (const Error& error) {
-    throw Error(pointer_step(token) + error.pointer(), error.message());
+    throw Error(pointer_step(token) + error.pointer(), error.message(), error.file());
   }
 }
 
@@ -409,9 +415,13 @@ void from_json(const Json& json, ContainerProcessState& value) {
   detail::read(json, value);
 }
 
-/// A derived type needs a from_json of its own, which any that it has is preferred to this. (Why
-/// not one template for the two structs: in C++20 nlohmann/json 3.10.5 has another that fits as
-/// well.)
+/// These catch a derived type without conversions of its own, which would be sliced; any that it
+/// has is the better match. (That is also why from_json is no template over the two structs:
+/// nlohmann/json 3.10.5 has a template of its own that fits them in C++20, and neither would be the
+/// better match.)
+template <class Json, class T, class... None, detail::if_derived<T> = 0>
+void to_json(Json& json, const T& value, None...) = delete;
+
 template <class Json, class T, detail::if_derived<T> = 0>
 void from_json(const Json& json, T&& value) = delete;
 
@@ -449,7 +459,8 @@ std::ostream& operator<<(std::ostream& out, const T& value) {
 
 namespace detail {
 
-/// Says at which line and column the byte before `position` stands.
+/// Says at which line and column, in bytes, the byte stands after which nlohmann's parser stopped:
+/// `position` is the number of those that it has read.
 inline Error syntax_error(std::string_view text, std::size_t position, const std::string& message) {
   const std::string_view before = text.substr(0, position - 1);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
@@ -497,7 +508,7 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     std::string message = error.what();
     message.erase(0, message.find("] ") + 2);
     if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
-    const std::size_t quote = message.find('\'' + token + '\'');
+    const std::size_t quote = message.rfind('\'' + token + '\'');
     if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));
     throw syntax_error(text_, position, message);
   }
@@ -526,7 +537,7 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
   }
 
   /// The JSON Pointer of the member that is being read.
-  std::string pointer() const {
+  [[nodiscard]] std::string pointer() const {
     std::string way;
     for (auto parent = open_.begin(); parent != open_.end(); ++parent) {
       const Json* child = parent + 1 == open_.end() ? member_ : parent[1];
@@ -694,10 +705,19 @@ class Descriptor {
   int number_;
 };
 
+/// To the system, a path ends at a NUL byte: it would name another file.
+inline void refuse_nul(const char* what, const std::filesystem::path& path) {
+  if (path.native().find('\0') == std::string::npos) return;
+  errno = EINVAL;
+  throw_errno(what, path);
+}
+
 inline std::string read_file(const std::filesystem::path& path) {
+  refuse_nul("oci::load: cannot open", path);
   const Descriptor file(checked("oci::load: cannot open", path,
                                 [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  // The size is but a hint, to get by with one read: FIFOs have none, and files grow.
+  // The size is but a hint, with room to see the end without growing: FIFOs have none, files
+  // change, and one that says it has a GiB or more has to prove it.
   struct stat status {};
   const bool hint =
       ::fstat(file, &status) == 0 && status.st_size > 4095 && status.st_size < 1 << 30;
@@ -752,6 +772,7 @@ inline void copy_owner_and_mode(const struct stat& old, int file,
 }
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
+  refuse_nul("oci::save: cannot open", path);
   // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
   // after that is a descriptor (/dev/stdout), which no path leads to.
   std::string target = path.native();
@@ -787,11 +808,11 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
     return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }));
 
-  // A temporary of a short name, as the target's may be the longest. Until its owner is right, it
-  // has of the old file's permissions but those that are everybody's. One that a killed process
-  // left behind is passed over.
-  const mode_t everybody = old.st_mode & (old.st_mode >> 3) & 07;
-  const mode_t mode = exists ? (old.st_mode & 0700) | everybody << 3 | everybody : 0666;
+  // The temporary's name is short, as the target's may be the longest; one that a killed process
+  // left behind is passed over. Until its owner and group are right, group and others have only
+  // those of the old file's permissions that both had.
+  const mode_t both = old.st_mode & (old.st_mode >> 3) & 07;
+  const mode_t mode = exists ? (old.st_mode & 0700) | both << 3 | both : 0666;
   static std::atomic<unsigned> count{0};
   std::string name;
   Descriptor file(checked("oci::save: cannot create a temporary", path, [&] {
@@ -838,22 +859,26 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
   static std::atomic<unsigned> count{std::random_device{}()};
   std::error_code error;
   const auto type = std::filesystem::status(path, error).type();
-  const bool replace =
-      type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
-  const std::filesystem::path temporary =
-      replace ? path.parent_path() / (".oci-state-" + std::to_string(count++)) : path;
+  const bool straight =
+      type != std::filesystem::file_type::regular && type != std::filesystem::file_type::not_found;
+  if (straight && error) throw std::filesystem::filesystem_error("oci::save", path, error);
+  error.clear();
+  std::filesystem::path written = path;
+  while (!straight && (written == path || std::filesystem::exists(written, error))) {
+    written.replace_filename(".oci-state-" + std::to_string(count++));
+  }
   errno = 0;
-  std::ofstream out(temporary, std::ios::binary);
+  std::ofstream out(written, std::ios::binary);
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   out.close();
   if (!out) {
     error.assign(errno == 0 ? EIO : errno, std::generic_category());
-  } else if (replace) {
-    std::filesystem::rename(temporary, path, error);
+  } else if (!straight) {
+    std::filesystem::rename(written, path, error);
   }
-  if (replace && error) {
+  if (!straight && error) {
     std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
+    std::filesystem::remove(written, ignored);
   }
   if (error) throw std::filesystem::filesystem_error("oci::save: cannot write", path, error);
 }
@@ -867,6 +892,7 @@ auto in_file(const std::filesystem::path& path, Call call) {
   try {
     return call();
   } catch (const Error& error) {
+    if (!error.file().empty()) throw;  // of a file that a user's own conversion loads
     throw Error(error.pointer(), error.message(), path_to_utf8(path));
   } catch (const nlohmann::json::exception& error) {
     throw Error({}, error.what(), path_to_utf8(path));

@@ -4,6 +4,7 @@
 # figures are ratios of what was measured in turn; a machine that does nothing else gives the best.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+# shellcheck source=/dev/null
 . "$root/tests/dependencies.sh"
 need_build_tools
 here=$root/tests/benchmark
