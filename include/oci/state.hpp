@@ -425,6 +425,7 @@ void to_json(Json& json, const T& value, None...) = delete;
 template <class Json, class T, detail::if_derived<T> = 0>
 void from_json(const Json& json, T&& value) = delete;
 
+/// Whether all members are equal; `bundle` as paths are, for which /a//b is /a/b.
 template <class T, detail::if_struct<T> = 0>
 [[nodiscard]] bool operator==(const T& left, const T& right) {
   bool equal = true;
