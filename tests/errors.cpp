@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -194,7 +195,7 @@ TEST_CASE("What is no JSON is told in nlohmann's words") {
 
 TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it is") {
   const std::string bad{"a\xff"};
-  const std::string message{R"(expected UTF-8, found "a\ufffd")"};
+  std::string message{R"(expected UTF-8, found "a\ufffd")"};
   State state{"1.2.0", "é", ContainerState::running, 42, "/b", oci::Annotations{{"k", "v"}}};
   std::string pointer;
   SECTION("version") {
@@ -206,7 +207,12 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
     pointer = "/id";
   }
   SECTION("bundle") {
+#ifdef _WIN32
+    state.bundle = std::wstring{'a', wchar_t{0xD800}};
+    message = "expected a path in UTF-16, found half of a surrogate pair";
+#else
     state.bundle = bad;
+#endif
     pointer = "/bundle";
   }
   SECTION("an annotation's value") {
@@ -220,6 +226,8 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
   const Error error = writing_refusal(state);
   CHECK(error.pointer() == pointer);
   CHECK(error.message() == message);
+  std::ostringstream printed;
+  CHECK_NOTHROW(printed << state);
 
   ContainerProcessState process;
   process.state = state;

@@ -257,8 +257,16 @@ inline std::filesystem::path path_from_utf8(std::string&& text) {
 }
 
 inline std::string path_to_utf8(const std::filesystem::path& path) {
-  const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
-  return {text.begin(), text.end()};
+#ifdef _WIN32
+  try {
+    const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
+    return {text.begin(), text.end()};
+  } catch (const std::system_error&) {
+    throw Error({}, "expected a path in UTF-16, found half of a surrogate pair");
+  }
+#else
+  return path.native();
+#endif
 }
 
 // read() takes a C++ value, which has its default before, out of a JSON value. There is one for
@@ -328,9 +336,19 @@ void read(Json& json, std::vector<std::string>& value) {
 template <class Json>
 void read(Json& json, Annotations& value) {
   if (!json.is_object()) throw mismatch("an object whose values are strings", json);
-  for (auto& [name, element] : get_ref<typename Json::object_t>(json)) {
-    const auto added = value.emplace_hint(value.end(), name, std::string{});
-    within(name, [&, &json = element] { read(json, added->second); });
+  const auto add = [&](auto&& name, auto& element) {
+    const auto added =
+        value.emplace_hint(value.end(), std::forward<decltype(name)>(name), std::string{});
+    within(added->first, [&] { read(element, added->second); });
+  };
+  auto& members = get_ref<typename Json::object_t>(json);
+  if constexpr (std::is_same_v<Json, nlohmann::json>) {  // not const: the names are moved out, too
+    while (!members.empty()) {
+      auto member = members.extract(members.begin());
+      add(std::move(member.key()), member.mapped());
+    }
+  } else {
+    for (auto& [name, element] : members) add(name, element);
   }
 }
 
@@ -452,7 +470,7 @@ std::ostream& operator<<(std::ostream& out, const T& value) {
   std::string text;
   try {
     text = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
-  } catch (const Error& error) {  // a status that is none of the four
+  } catch (const Error& error) {  // no such status or, on Windows, no such path
     text = error.what();
   }
   return out << text;
@@ -487,7 +505,7 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     return add(value);
   }
   bool string(typename Json::string_t& value) override { return add(std::move(value)); }
-  bool binary(typename Json::binary_t& value) override { return add(std::move(value)); }
+  bool binary(typename Json::binary_t&) override { return false; }  // not reached: no text has any
   bool start_array(std::size_t) override { return open(Json::value_t::array); }
   bool end_array() override { return close(); }
   bool start_object(std::size_t) override { return open(Json::value_t::object); }
@@ -600,6 +618,19 @@ using written_as =
                        std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
                                           nlohmann::ordered_json, nlohmann::json>>;
 
+/// `value` as such a document. (nlohmann's constructor would leak what a to_json has written where
+/// it throws after that.)
+template <class T>
+decltype(auto) document_of(const T& value) {
+  if constexpr (is_json<T>) {
+    return (value);  // in parentheses: the one that there is
+  } else {
+    written_as<T> document;
+    nlohmann::adl_serializer<T>::to_json(document, value);
+    return document;
+  }
+}
+
 /// Throws Error for the first string in `json` that is not UTF-8.
 template <class Json>
 void require_utf8(const Json& json) {
@@ -655,12 +686,12 @@ template <class T>
   using Json = detail::written_as<T>;
   static_assert(std::is_constructible_v<Json, const T&>,
                 "T needs a to_json of its own: that of a base class would lose T's members");
-  const Json& document = value;
+  const Json& document = detail::document_of(value);
   try {
     return document.dump();
   } catch (const nlohmann::json::exception&) {
     detail::require_utf8(document);
-    throw;
+    throw;  // not reached: dump() throws for nothing else
   }
 }
 
