@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ MUTANTS = [
     ("creating = «1», ", "4", "text"),
     ("stopped = «0», ", "5", "text"),
     ('case ContainerState::creating: return «"creating"»', '"Creating"', "text"),
+    ('case ContainerState::created: return «"created"»', '"creating"', "text"),
+    ('case ContainerState::running: return «"running"»', '"stopped"', "text"),
     ('case ContainerState::stopped: return «"stopped"»', '"created"', "text"),
     ("  return «{}»;\n}\n\n// ---- JSON", '"stopped"', "text"),
     ('seccomp_fd_name{«"seccompFd"»}', '"seccompfd"', "text"),
@@ -45,6 +48,7 @@ MUTANTS = [
     ("return («file.empty()» ? ", "true", "expr"),
     ("(way.empty() ? \"\" : way + «\": \"»)", "\" \"", "expr"),
     ("way = way.substr(«1», way.size() - 2)", "0", "expr"),
+    ("(file.empty() ? \"\" : file + «\": \"»)", "\" \"", "expr"),
     # Members
     ('visit(«"ociVersion"», &State::version)', '"version"', "expr"),
     ('visit(«"id"», &State::id)', '"ID"', "expr"),
@@ -72,6 +76,14 @@ MUTANTS = [
     ("throw Error(pointer_step(token) + error.pointer(), «error.message()», error.file())", "std::string()", "expr"),
     ("if («found.is_string()») {\n    text", "false", "expr"),
     ("else if («found.is_structured()»)", "found.is_array()", "expr"),
+    ("error.message(), «error.file()»);\n  }\n}\n\ntemplate", "std::string()", "expr"),
+    ("std::string(\"an \") + «found.type_name()»;", "\"array\"", "expr"),
+    ("text += «found.dump()»;", "std::string()", "expr"),
+    # Types that would lose members
+    ("«template <class Json, class T, class... None, detail::if_derived<T> = 0>\n"
+     "void to_json(Json& json, const T& value, None...) = delete;»", "", "text"),
+    ("«template <class Json, class T, detail::if_derived<T> = 0>\n"
+     "void from_json(const Json& json, T&& value) = delete;»", "", "text"),
     # Reading
     ("  «if (!json.is_string()) throw mismatch(\"a string\", json);»", "", "stmt"),
     ("json.is_string() && «get_ref<typename Json::string_t>(json) == to_string(status)»",
@@ -93,7 +105,12 @@ MUTANTS = [
     ("if («found != json.end()») within", "found != json.end() && std::string(name) != \"id\"", "expr"),
     ("  «value = std::move(fresh);»", "", "stmt"),
     ("  T fresh«»;  //", " = value", "text"),
+    ("  «detail::read(json, status);»", "", "stmt"),
+    ("add(std::move(member.key()), «member.mapped()»);", "members.begin()->second", "expr"),
+    ("within(«added->first», [&]", "std::string()", "expr"),
+    ("  return «path.native()»;", "path.lexically_normal().native()", "expr"),
     # Writing
+    ("json = «std::string(to_string(status))»;", "std::string(\"stopped\")", "expr"),
     ("  «if (value) write(json, name, *value);»",
      "if (value) { write(json, name, *value); } else { json[name] = nullptr; }", "stmt"),
     ("if («to_string(status).empty()»)", "false", "expr"),
@@ -130,6 +147,11 @@ MUTANTS = [
     ("«require_utf8(item.value());»", "", "stmt"),
     ("if («json.is_structured()») {\n    for", "false", "expr"),
     ("    «detail::require_utf8(document);»", "", "stmt"),
+    ("const std::size_t quote = «message.rfind('\\'' + token + '\\'')»;",
+     "message.find('\\'' + token + '\\'')", "expr"),
+    ("member_ = «&*member»;", "&document_", "expr"),
+    ("child = «parent + 1 == open_.end()» ?", "true", "expr"),
+    ("way += «pointer_step(item.key())»;", "item.key()", "expr"),
     # Files
     ("while (result == -1 && «errno == EINTR»)", "false", "expr"),
     ("  «if (result == -1) throw_errno(what, path);»", "", "stmt"),
@@ -139,6 +161,7 @@ MUTANTS = [
     ("::open(path.c_str(), «O_RDONLY | O_CLOEXEC»)", "O_RDONLY", "expr"),
     ("    «if (count == 0) break;»", "if (count < 4096) { size += static_cast<std::size_t>(count); break; }", "stmt"),
     ("    «if (size == text.size()) text.resize(2 * size);»", "if (size == text.size()) break;", "stmt"),
+    ("if («size == text.size()») text.resize(2", "false", "expr"),
     ("  «text.resize(size);»\n  return text;", "", "stmt"),
     ("static_cast<std::size_t>(status.st_size) + 1 : «4096», ", "1", "expr"),
     ("text.remove_prefix(«static_cast<std::size_t>(count)»)", "text.size()", "expr"),
@@ -150,6 +173,7 @@ MUTANTS = [
     ("if («now.st_uid != old.st_uid || now.st_gid != old.st_gid») {", "now.st_gid != old.st_gid", "expr"),
     ("if («now.st_uid != old.st_uid || now.st_gid != old.st_gid») {", "now.st_uid != old.st_uid", "expr"),
     ("if («give_to(old.st_uid) == 0») give_to", "give_to(old.st_uid) == 0 && false", "expr"),
+    ("== 0) give_to(«static_cast<uid_t>(-1)»)", "old.st_uid", "expr"),
     ("if («(now.st_mode & 0777) != (old.st_mode & 0777)»)", "false", "expr"),
     ("::fchmod(file, «old.st_mode & 0777»)", "0644", "expr"),
     ("if (links == «40») error", "39", "expr"),
@@ -250,9 +274,17 @@ def build(tree, header):
     return None
 
 
+def check_devices(number):
+    """A save gone wrong, run as root, can put a file in the place of a device."""
+    for device in ("/dev/null", "/dev/full", "/dev/zero"):
+        if not stat.S_ISCHR(os.stat(device).st_mode):
+            sys.exit(f"mutant {number} replaced {device}: make it again (mknod) before anything else")
+
+
 def killer(tree, number):
     """The program of the suite that notices the mutant, or None."""
     for program in SUITE:
+        check_devices(number)
         try:
             done = subprocess.run([tree / "build/tests" / program], cwd=tree / "build/tests",
                                   env={**os.environ, "OCI_MUTANT": str(number)}, timeout=TIMEOUT,
