@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -183,6 +184,9 @@ TEST_CASE("What is no JSON is told in nlohmann's words") {
   CHECK(refusal("{\"id\":\"\xff\"}").what() ==
         std::string("line 1, column 8: syntax error while parsing value - invalid string: "
                     R"(ill-formed UTF-8 byte; last read: "\"\ufffd")"));
+  CHECK(refusal("-").what() ==
+        std::string("line 1, column 2: syntax error while parsing value - invalid number; "
+                    R"(expected digit after '-'; last read: "-")"));
   CHECK(refusal(R"({"id":-1e999})").what() ==
         std::string(R"(line 1, column 12: number overflow parsing "-1e999")"));
   CHECK(refusal("{} {}").what() ==
@@ -235,6 +239,24 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
   CHECK(nested.pointer() == "/state" + pointer);
   CHECK(nested.message() == message);
 }
+
+TEST_CASE("What can't be written is an Error in an array or an object, too") {
+  State bad;
+  bad.status = static_cast<ContainerState>(7);
+  const std::string message = "expected a ContainerState, found 7";
+  CHECK(writing_refusal(std::vector<State>{{}, bad}).message() == message);
+  CHECK(writing_refusal(std::vector<ContainerState>{bad.status}).message() == message);
+  CHECK(writing_refusal(std::map<std::string, State>{{"web", bad}}).message() == message);
+}
+
+#ifdef _WIN32
+TEST_CASE("A bundle in a json that is not UTF-8 is no path of UTF-16") {
+  const nlohmann::json document{{"bundle", "a\xff"}};
+  const Error error = thrown_by([&] { static_cast<void>(document.get<State>()); });
+  CHECK(error.pointer() == "/bundle");
+  CHECK(error.message() == R"(expected UTF-8, found "a\ufffd")");
+}
+#endif
 
 TEST_CASE("A string of a ContainerProcessState that is not UTF-8 isn't written") {
   ContainerProcessState process{"1.2.0", {"a", "b", "c"}, 42, "m", State{}};
@@ -302,6 +324,7 @@ TEST_CASE("What is quoted is cut after 64 bytes, never within a character") {
   CHECK(found(a63 + "bc") == expected + '"' + a63 + "b...\"");
   CHECK(found(a63 + "é") == expected + '"' + a63 + "...\"");
   CHECK(found(a63 + "😀") == expected + '"' + a63 + "...\"");
+  CHECK(found(a63.substr(2) + "😀") == expected + '"' + a63.substr(2) + "...\"");
   CHECK(found(a63.substr(1) + "éb") == expected + '"' + a63.substr(1) + "\\u00e9...\"");
 }
 

@@ -213,7 +213,6 @@ TEST_CASE("load says which file is wrong where a conversion of one's own loads a
   }
 }
 
-#ifndef _WIN32
 TEST_CASE("A path with a NUL byte names no file") {
   const TemporaryDirectory directory;
   write_text(directory / "state", "{}");
@@ -229,7 +228,6 @@ TEST_CASE("A path with a NUL byte names no file") {
   CHECK(read_text(directory / "state") == "{}");
   CHECK(names(directory.path()).size() == 1);
 }
-#endif
 
 TEST_CASE("load of a file that isn't there, by the path as it was given") {
   const TemporaryDirectory directory;

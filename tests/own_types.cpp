@@ -162,10 +162,8 @@ void from_json(const json& document, Failing&) {
   static_cast<void>(document.at("absent"));
 }
 
-void to_json(json& document, const Failing&) {
-  document["text"] = "which the address sanitizer sees, where it leaks";
-  throw std::runtime_error("own");
-}
+// Before it has written anything: what it had, the constructor of nlohmann's json would leak.
+void to_json(json&, const Failing&) { throw std::runtime_error("own"); }
 
 }  // namespace own
 

@@ -19,7 +19,6 @@
 #include <filesystem>
 #include <ios>
 #include <istream>
-#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -227,7 +226,7 @@ void within(std::string_view token, Call call) {
   try {
     call();
   } catch (const Error& error) {
-    throw Error(pointer_step(token) + error.pointer(), error.message(), error.file());
+    throw Error(pointer_step(token) + error.pointer(), error.message());
   }
 }
 
@@ -247,10 +246,16 @@ Error mismatch(const std::string& expected, const Json& found) {
 }
 
 inline std::filesystem::path path_from_utf8(std::string&& text) {
-#if defined(_WIN32) && defined(__cpp_char8_t)
-  return std::u8string(text.begin(), text.end());
-#elif defined(_WIN32)
-  return std::filesystem::u8path(text);
+#ifdef _WIN32  // where paths are UTF-16
+  try {
+#ifdef __cpp_char8_t
+    return std::u8string(text.begin(), text.end());
+#else
+    return std::filesystem::u8path(text);
+#endif
+  } catch (const std::system_error&) {
+    throw Error({}, "expected UTF-8, found " + printable(text));
+  }
 #else
   return std::move(text);
 #endif
@@ -306,14 +311,12 @@ void read(Json& json, ContainerState& value) {
 
 template <class Json>
 void read(Json& json, std::int32_t& value) {
-  constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min();
-  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
   bool fits = false;
   if (json.is_number_unsigned()) {
-    fits = json.template get<std::uint64_t>() <= std::uint64_t{most};
+    fits = json.template get<std::uint64_t>() <= std::uint64_t{INT32_MAX};
   } else if (json.is_number_integer()) {
     const auto number = json.template get<std::int64_t>();
-    fits = least <= number && number <= most;
+    fits = INT32_MIN <= number && number <= INT32_MAX;
   }
   if (!fits) throw mismatch("an integer from -2147483648 to 2147483647", json);
   value = json.template get<std::int32_t>();
@@ -618,19 +621,6 @@ using written_as =
                        std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
                                           nlohmann::ordered_json, nlohmann::json>>;
 
-/// `value` as such a document. (nlohmann's constructor would leak what a to_json has written where
-/// it throws after that.)
-template <class T>
-decltype(auto) document_of(const T& value) {
-  if constexpr (is_json<T>) {
-    return (value);  // in parentheses: the one that there is
-  } else {
-    written_as<T> document;
-    nlohmann::adl_serializer<T>::to_json(document, value);
-    return document;
-  }
-}
-
 /// Throws Error for the first string in `json` that is not UTF-8.
 template <class Json>
 void require_utf8(const Json& json) {
@@ -686,7 +676,7 @@ template <class T>
   using Json = detail::written_as<T>;
   static_assert(std::is_constructible_v<Json, const T&>,
                 "T needs a to_json of its own: that of a base class would lose T's members");
-  const Json& document = detail::document_of(value);
+  const Json& document = value;
   try {
     return document.dump();
   } catch (const nlohmann::json::exception&) {
@@ -702,6 +692,13 @@ namespace detail {
 [[noreturn]] inline void throw_errno(const char* what, const std::filesystem::path& path) {
   throw std::filesystem::filesystem_error(what, path,
                                           std::error_code(errno, std::generic_category()));
+}
+
+/// To the system, a path ends at a NUL byte: it would name another file.
+inline void refuse_nul(const char* what, const std::filesystem::path& path) {
+  if (path.native().find(std::filesystem::path::value_type{}) == std::string::npos) return;
+  errno = EINVAL;
+  throw_errno(what, path);
 }
 
 #ifndef _WIN32
@@ -736,13 +733,6 @@ class Descriptor {
  private:
   int number_;
 };
-
-/// To the system, a path ends at a NUL byte: it would name another file.
-inline void refuse_nul(const char* what, const std::filesystem::path& path) {
-  if (path.native().find('\0') == std::string::npos) return;
-  errno = EINVAL;
-  throw_errno(what, path);
-}
 
 inline std::string read_file(const std::filesystem::path& path) {
   refuse_nul("oci::load: cannot open", path);
@@ -876,6 +866,7 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
 #else  // Windows: the standard library alone
 
 inline std::string read_file(const std::filesystem::path& path) {
+  refuse_nul("oci::load: cannot open", path);
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   if (!in) throw_errno("oci::load: cannot open", path);
@@ -888,6 +879,7 @@ inline std::string read_file(const std::filesystem::path& path) {
 }
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
+  refuse_nul("oci::save: cannot open", path);
   static std::atomic<unsigned> count{std::random_device{}()};
   std::error_code error;
   const auto type = std::filesystem::status(path, error).type();
@@ -956,7 +948,7 @@ template <class T = State>
 /// system refuses; then the old file is as it was, and nothing is left beside it. One exception:
 /// where the directory can't be synced at the very end, the new file is in place, but might not
 /// outlive a power cut. A process that is killed may leave a file named ".oci-state-..." in the
-/// directory. On Windows nothing is synced.
+/// directory. Windows promises less (README, "Limits").
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
   detail::write_file(path, detail::in_file(path, [&] { return dump(value); }));
