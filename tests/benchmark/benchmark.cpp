@@ -211,6 +211,7 @@ int main(int argc, char** argv) {
       first_save = save;
     }
     const bool level = load <= 1.2 * first_load && save <= 1.2 * first_save;
+    held &= ours_memory > 0 && plain_memory > 0;
     held &= level;
     std::printf("%11d %9zu %11.2f %11.2f %16ld %16ld%s\n", count, text.size(), load, save,
                 ours_memory, plain_memory, level ? "" : "  RISES by more than a fifth");

@@ -52,7 +52,7 @@ printf '%s\n' 'the least: a static C program' 'hook, -static (bars: 1.2, 2048 Ki
 # The compiler: the header beside what it includes.
 echo '#include <oci/state.hpp>' >"$scratch/header.cpp"
 printf '#include <%s>\n' nlohmann/json.hpp filesystem fstream map optional >"$scratch/includes.cpp"
-"$scratch/spawn" 21 /dev/null \
+"$scratch/spawn" 9 /dev/null \
   -- "$cxx" -std=c++17 -O2 -c "$scratch/includes.cpp" -o "$scratch/includes.o" \
   -- "$cxx" -std=c++17 -O2 -I"$root/include" -c "$scratch/header.cpp" -o "$scratch/header.o" \
   >"$scratch/compilations"

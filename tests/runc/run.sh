@@ -14,8 +14,8 @@ agent=''
 finish() {
   status=$?
   trap '' EXIT HUP INT PIPE TERM
-  runc --root "$work/runc" delete --force "$id" >/dev/null 2>&1
-  [ -z "$agent" ] || kill "$agent" 2>/dev/null
+  runc --root "$work/runc" delete --force "$id" >/dev/null 2>&1 || true
+  [ -z "$agent" ] || kill "$agent" 2>/dev/null || true
   rm -rf "$work"
   exit $status
 }
