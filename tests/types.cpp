@@ -119,6 +119,16 @@ static_assert(is_printable<State> && is_printable<ContainerProcessState>);
 static_assert(is_printable<ContainerState>);
 static_assert(!is_printable<Derived> && !is_printable<DerivedProcess>);
 
+// Nor for a base that has a to_json of its own.
+struct Kept : State {};
+void to_json(nlohmann::json&, const Kept&);
+struct Second : Kept {};
+
+static_assert(std::is_constructible_v<nlohmann::json, const State&>);
+static_assert(!std::is_constructible_v<nlohmann::json, const Derived&>);
+static_assert(std::is_constructible_v<nlohmann::json, const Kept&>);
+static_assert(!std::is_constructible_v<nlohmann::json, const Second&>);
+
 namespace {
 
 template <class T>
