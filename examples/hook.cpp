@@ -9,13 +9,28 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdio>
 #include <ctime>
 #include <exception>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <oci/state.hpp>
 #include <string>
 #include <system_error>
+
+// Not std::cin: what <iostream> does before main() is a twentieth of all the time that a hook
+// takes.
+std::string standard_input() {
+  std::string text;
+  char chunk[4096];
+  while (const std::size_t count = std::fread(chunk, 1, sizeof chunk, stdin)) {
+    text.append(chunk, count);
+  }
+  if (std::ferror(stdin) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot read the standard input");
+  }
+  return text;
+}
 
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
@@ -42,17 +57,17 @@ void append(const std::string& path, const std::string& line) {
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    std::cerr << "usage: hook LOG <STATE\n";
+    std::fputs("usage: hook LOG <STATE\n", stderr);
     return 2;
   }
   try {
-    const oci::State state = oci::parse(std::cin);
+    const oci::State state = oci::parse(standard_input());
     const std::string status{oci::to_string(state.status)};
     const std::string pid = state.pid ? std::to_string(*state.pid) : "-";
     append(argv[1], now() + ' ' + quoted(state.id) + ' ' + status + ' ' + pid + ' ' +
                         quoted(state.bundle) + '\n');
   } catch (const std::exception& error) {
-    std::cerr << "hook: " << error.what() << '\n';
+    std::fprintf(stderr, "hook: %s\n", error.what());
     return 1;
   }
 }
