@@ -57,7 +57,7 @@ void append(const std::string& path, const std::string& line) {
 
 int main(int argc, char** argv) {
   if (argc != 2) {
-    std::fputs("usage: hook LOG <STATE\n", stderr);
+    static_cast<void>(std::fputs("usage: hook LOG <STATE\n", stderr));
     return 2;
   }
   try {
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
     append(argv[1], now() + ' ' + quoted(state.id) + ' ' + status + ' ' + pid + ' ' +
                         quoted(state.bundle) + '\n');
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hook: %s\n", error.what());
+    static_cast<void>(std::fprintf(stderr, "hook: %s\n", error.what()));
     return 1;
   }
 }

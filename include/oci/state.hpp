@@ -735,7 +735,6 @@ class Descriptor {
 };
 
 inline std::string read_file(const std::filesystem::path& path) {
-  refuse_nul("oci::load: cannot open", path);
   const Descriptor file(checked("oci::load: cannot open", path,
                                 [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   // The size is but a hint, with room to see the end without growing: FIFOs have none, files
@@ -794,7 +793,6 @@ inline void copy_owner_and_mode(const struct stat& old, int file,
 }
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
-  refuse_nul("oci::save: cannot open", path);
   // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
   // after that is a descriptor (/dev/stdout), which no path leads to.
   std::string target = path.native();
@@ -866,7 +864,6 @@ inline void write_file(const std::filesystem::path& path, std::string_view text)
 #else  // Windows: the standard library alone
 
 inline std::string read_file(const std::filesystem::path& path) {
-  refuse_nul("oci::load: cannot open", path);
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   if (!in) throw_errno("oci::load: cannot open", path);
@@ -879,7 +876,6 @@ inline std::string read_file(const std::filesystem::path& path) {
 }
 
 inline void write_file(const std::filesystem::path& path, std::string_view text) {
-  refuse_nul("oci::save: cannot open", path);
   static std::atomic<unsigned> count{std::random_device{}()};
   std::error_code error;
   const auto type = std::filesystem::status(path, error).type();
@@ -931,6 +927,7 @@ auto in_file(const std::filesystem::path& path, Call call) {
 /// parse().
 template <class T = State>
 [[nodiscard]] T load(const std::filesystem::path& path) {
+  detail::refuse_nul("oci::load: cannot open", path);
   const std::string text = detail::read_file(path);
   return detail::in_file(path, [&] { return parse<T>(text); });
 }
@@ -951,7 +948,9 @@ template <class T = State>
 /// directory. Windows promises less (README, "Limits").
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
-  detail::write_file(path, detail::in_file(path, [&] { return dump(value); }));
+  const std::string text = detail::in_file(path, [&] { return dump(value); });
+  detail::refuse_nul("oci::save: cannot open", path);
+  detail::write_file(path, text);
 }
 
 }  // namespace v1
