@@ -24,8 +24,8 @@ echo
 
 # Aligned, as otherwise chance decides: half of the time of save goes into a loop of nlohmann's, each
 # side has its own, and where it falls on a cache line makes 15 percent.
-"$cxx" -std=c++17 -O2 -falign-functions=64 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" -I"$root/include" \
-  "$here/benchmark.cpp" -o "$scratch/benchmark"
+"$cxx" -std=c++17 -O2 -falign-functions=64 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" \
+  -I"$root/include" "$here/benchmark.cpp" -o "$scratch/benchmark"
 "$scratch/benchmark" "$states" || status=1
 
 # The start of a hook: spawned by turns, with a state of some 200 bytes on standard input. Programs
