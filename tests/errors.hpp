@@ -26,7 +26,7 @@ oci::Error error_of(Call call) {
 /// The Error that parse() throws for `text`.
 template <class T = oci::State>
 oci::Error parse_error(const std::string& text) {
-  CAPTURE(text.substr(0, 1000));
+  CAPTURE(text.substr(0, 200));
   return error_of([&] { static_cast<void>(oci::parse<T>(text)); });
 }
 
