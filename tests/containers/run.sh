@@ -44,7 +44,7 @@ wait_until() {
   tries=0
   until "$@"; do
     tries=$((tries + 1))
-    [ $tries -lt 100 ] || fail "still not so: $*"
+    [ $tries -lt 100 ] || fail "still not so: $*: $(cat "$work/output")"
     sleep 0.1
   done
 }
