@@ -204,7 +204,7 @@ test_refusal() {
     esac
     refuse $stage "$1" "'$2' '$3/no/log' 2>'$3/reason'" \
       "hook: cannot write to $3/no/log: No such file or directory"
-    refuse $stage "$1" "echo {} | '$2' '$3/log' 2>'$3/reason'" "hook: /ociVersion: empty"
+    refuse $stage "$1" "echo {} | '$2' '$3/log' 2>'$3/reason'" 'hook: /ociVersion: expected a version, found ""'
   done
 }
 
