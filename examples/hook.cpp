@@ -3,8 +3,8 @@
 //
 //   "hooks": {"createRuntime": [{"path": "/usr/bin/hook", "args": ["hook", "/run/hook.log"]}]}
 //
-// Where that goes wrong, or where what it reads is no container's state, it says why and exits with
-// 1, so that the runtime stops the container.
+// On an error, and for a document that is no container's state, it says why and exits with 1, so
+// that the runtime stops the container.
 
 #include <fcntl.h>
 #include <unistd.h>
