@@ -77,4 +77,13 @@ inline constexpr auto oci::members<runtime::Container> =
                             oci::member("log", &runtime::Container::log),
                             oci::member("limits", &runtime::Container::limits));
 
+namespace runtime {
+
+// std::optional looks for it here.
+inline bool operator==(const Limits& left, const Limits& right) {
+  return oci::operator==(left, right);
+}
+
+}  // namespace runtime
+
 #endif  // OCI_STATE_TESTS_CONTAINER_HPP
