@@ -43,8 +43,8 @@ std::string reading_dispute(std::string_view text) {
   if (straight.value && by_document.value) {
     return same(*straight.value, *by_document.value) ? "" : "parse and from_json: other values";
   }
-  if (straight.value) return std::string("only from_json: ") + by_document.error->what();
-  if (by_document.value) return std::string("only parse: ") + straight.error->what();
+  if (straight.value) return std::string("only from_json throws: ") + by_document.error->what();
+  if (by_document.value) return std::string("only parse throws: ") + straight.error->what();
   const bool equal = straight.error->pointer() == by_document.error->pointer() &&
                      straight.error->message() == by_document.error->message();
   if (equal) return "";
@@ -68,7 +68,7 @@ std::string writing_dispute(const T& value) {
   if (by_document.error) {
     const bool equal =
         straight.error && straight.error->what() == std::string(by_document.error->what());
-    return equal ? "" : std::string("only to_json: ") + by_document.error->what();
+    return equal ? "" : std::string("only to_json throws: ") + by_document.error->what();
   }
   const std::string text = straight.value.value_or("");
   return text == *by_document.value ? "" : "dump: " + text + ", to_json: " + *by_document.value;
