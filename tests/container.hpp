@@ -45,6 +45,8 @@ struct Limits {
   std::optional<std::int8_t> nice{};
 };
 
+using oci::operator==;  // for types such as Limits
+
 struct Container : oci::State {
   std::string owner{};
   std::optional<std::int32_t> exit_code{};
@@ -76,14 +78,5 @@ inline constexpr auto oci::members<runtime::Container> =
                             oci::member("groups", &runtime::Container::groups),
                             oci::member("log", &runtime::Container::log),
                             oci::member("limits", &runtime::Container::limits));
-
-namespace runtime {
-
-// std::optional looks for it here.
-inline bool operator==(const Limits& left, const Limits& right) {
-  return oci::operator==(left, right);
-}
-
-}  // namespace runtime
 
 #endif  // OCI_STATE_TESTS_CONTAINER_HPP
