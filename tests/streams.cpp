@@ -1,4 +1,4 @@
-// Reading from a stream: all of it, and never half of it.
+// Reading from a stream: all of it, or an exception.
 
 #include <oci/state.hpp>
 
@@ -21,7 +21,7 @@ using oci::State;
 
 namespace {
 
-/// Gives `text`, then fails as a disk might.
+/// Gives `text`, then throws.
 class BreakingBuffer : public std::streambuf {
  public:
   explicit BreakingBuffer(std::string text) : text_(std::move(text)) {
@@ -35,7 +35,7 @@ class BreakingBuffer : public std::streambuf {
   std::string text_;
 };
 
-/// Gives one byte at a time, as a terminal or a network might.
+/// Gives one byte at a time.
 class SlowBuffer : public std::streambuf {
  public:
   explicit SlowBuffer(std::string text) : text_(std::move(text)) {}
@@ -61,7 +61,7 @@ std::string document_of_size(std::size_t size) {
 
 TEST_CASE("A stream is read to its end") {
   std::istringstream in(R"({"id":"web","pid":42})");
-  CHECK(parse(in) == State{"", "web", {}, 42});
+  CHECK(parse(in) == State{"", "web", {}, {}, 42});
 
   std::istringstream process(R"({"fds":["a"],"pid":42})");
   CHECK(parse<ContainerProcessState>(process) == ContainerProcessState{"", {"a"}, 42});
@@ -74,7 +74,7 @@ TEST_CASE("A stream is read to its end") {
   CHECK(parse<nlohmann::json>(json) == nlohmann::json{1, 2});
 }
 
-TEST_CASE("A stream is read from where it stands") {
+TEST_CASE("A stream is read from its current position") {
   std::istringstream in("a line before\n{\"id\":\"web\"}");
   std::string line;
   std::getline(in, line);
@@ -100,7 +100,7 @@ TEST_CASE("A file may be read as a stream") {
   CHECK((parse(in).id == std::string(10000 - 9, 'x')));
 }
 
-TEST_CASE("The stream's own exceptions stay out of it") {
+TEST_CASE("The stream's exception mask does not matter and is kept") {
   const auto all = std::ios_base::failbit | std::ios_base::badbit | std::ios_base::eofbit;
   std::istringstream in(R"({"id":"web"})");
   in.exceptions(all);
@@ -122,20 +122,20 @@ TEST_CASE("A stream is read as strictly as text") {
   CHECK_THROWS_AS(parse(in), oci::Error);
 }
 
-TEST_CASE("A stream that was read before has no document left") {
+TEST_CASE("A stream that was read to its end has no document") {
   std::istringstream in(R"({"id":"web"})");
   static_cast<void>(parse(in));
   CHECK_THROWS_AS(parse(in), oci::Error);
 }
 
-TEST_CASE("A stream that breaks is a failure, whatever it gave before") {
+TEST_CASE("A stream that breaks throws std::ios_base::failure") {
   using namespace std::string_literals;
   const std::string before =
       GENERATE(""s, "{"s, "{}"s, R"({"id":"web"})"s + std::string(10000, ' '));
   BreakingBuffer buffer(before);
   std::istream in(&buffer);
-  SECTION("as it is") {}
-  SECTION("with its own exceptions on") { in.exceptions(std::ios_base::badbit); }
+  SECTION("without exceptions of its own") {}
+  SECTION("with exceptions of its own") { in.exceptions(std::ios_base::badbit); }
   try {
     static_cast<void>(parse(in));
     FAIL_CHECK("accepted");
@@ -144,27 +144,27 @@ TEST_CASE("A stream that breaks is a failure, whatever it gave before") {
   }
 }
 
-TEST_CASE("A stream that had failed before is a failure") {
+TEST_CASE("A stream that had failed before throws std::ios_base::failure") {
   std::istringstream in(R"({"id":"web"})");
   SECTION("failbit") { in.setstate(std::ios_base::failbit); }
   SECTION("badbit") { in.setstate(std::ios_base::badbit); }
   CHECK_THROWS_AS(parse(in), std::ios_base::failure);
 }
 
-TEST_CASE("A file that didn't open is a failure, no empty document") {
+TEST_CASE("A file that could not be opened throws std::ios_base::failure") {
   const TemporaryDirectory directory;
   std::ifstream in(directory / "none.json");
   CHECK_THROWS_AS(parse(in), std::ios_base::failure);
   std::istream without_buffer(nullptr);
   CHECK_THROWS_AS(parse(without_buffer), std::ios_base::failure);
-  std::ifstream never_opened;  // has not failed yet, and is but empty
+  std::ifstream never_opened;  // has not failed yet: an empty text
   CHECK_THROWS_AS(parse(never_opened), oci::Error);
 }
 
-TEST_CASE("A directory opened as a file is no document") {
+TEST_CASE("A directory opened as a file throws") {
   const TemporaryDirectory directory;
   std::ifstream in(directory.path());
-#ifdef _LIBCPP_VERSION  // whose files end where the read fails: an empty text
+#ifdef _LIBCPP_VERSION  // where a file ends if a read fails: an empty text
   CHECK_THROWS_AS(parse(in), oci::Error);
 #else
   CHECK_THROWS_AS(parse(in), std::ios_base::failure);
