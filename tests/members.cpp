@@ -214,7 +214,7 @@ template <class T>
 bool is_read_straight(const std::string& text) {
   T value{};
   oci::detail::TextSource source(text);
-  return oci::detail::read_value(source, value) && source.at_end();
+  return oci::detail::read(source, value) && source.at_end();
 }
 
 }  // namespace

@@ -304,9 +304,10 @@ TEST_CASE("Text that is not JSON is refused") {
       // Invalid values.
       R"({"x":NaN})", R"({"x":nan})", R"({"x":Infinity})", R"({"x":undefined})", R"({"x":True})",
       R"({"x":NULL})", R"({"x":1e999})", R"({"x":-1e999})", R"({"x":tru})", R"({"pid":nul})",
-      R"({"pid":nullnull})", R"({"x":1"y":2})", R"({"x":"a"1})", R"({"x":]})", R"({"x":[}})",
-      R"({"x":{]})", R"({"x":})", R"({"x":,"y":1})", R"({"x"::1})", R"({"x":1)", R"({"x":[1)",
-      R"({"x":"\)", "{\"x\":1\v}",
+      R"({"pid":nullnull})", R"({"pid":n42})", R"({"annotations":n{}})", R"({"metadata":n"a"})",
+      R"({"fds":n["a"]})", R"({"pid":nulln})", R"({"x":1"y":2})", R"({"x":"a"1})", R"({"x":]})",
+      R"({"x":[}})", R"({"x":{]})", R"({"x":})", R"({"x":,"y":1})", R"({"x"::1})", R"({"x":1)",
+      R"({"x":[1)", R"({"x":"\)", "{\"x\":1\v}",
       // A byte order mark that is not at the beginning.
       "{\"x\":\xEF\xBB\xBF"
       "1}",
