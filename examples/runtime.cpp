@@ -157,7 +157,9 @@ bool list(const fs::path& root) {
       std::cout << container.id << ' ' << oci::status_name(container) << ' ' << container.owner
                 << ' ' << container.created << '\n';
     } catch (const std::exception& error) {
-      if (!fs::exists(directory)) continue;  // deleted meanwhile
+      const auto* const failure = dynamic_cast<const std::system_error*>(&error);
+      const bool deleted = failure && failure->code() == std::errc::no_such_file_or_directory;
+      if (deleted) continue;
       std::cerr << "runtime: " << error.what() << '\n';
       complete = false;
     }
