@@ -64,9 +64,9 @@ fs::path make_directory_beside(const fs::path& directory) {
 }
 
 std::int32_t parse_pid(const std::string& text) {
-  std::int32_t pid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  if (error != std::errc{} || *end != '\0' || pid < 1) {
+  std::int32_t pid = 0;  // and still 0 after a text that is no number, or too large a number
+  const auto* const end = std::from_chars(text.data(), text.data() + text.size(), pid).ptr;
+  if (*end != '\0' || pid < 1) {
     throw std::runtime_error("'" + text + "' is not a process ID");
   }
   return pid;
@@ -158,8 +158,7 @@ bool list(const fs::path& root) {
                 << ' ' << container.created << '\n';
     } catch (const std::exception& error) {
       const auto* const failure = dynamic_cast<const std::system_error*>(&error);
-      const bool deleted = failure && failure->code() == std::errc::no_such_file_or_directory;
-      if (deleted) continue;
+      if (failure != nullptr && failure->code() == std::errc::no_such_file_or_directory) continue;
       std::cerr << "runtime: " << error.what() << '\n';
       complete = false;
     }

@@ -128,6 +128,16 @@ Result run(const Words& words, const std::string& input = {}) {
 
 std::string fixture(const std::string& name) { return read_text(fs::path(FIXTURES) / name); }
 
+/// Whether `condition` becomes true within ten seconds.
+template <class Condition>
+bool becomes_true(Condition condition) {
+  for (int tries = 0; tries < 10000; ++tries) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  return false;
+}
+
 /// The document of a stopped container, as a runtime writes it.
 std::string stopped(const std::string& id) {
   return R"({"ociVersion":"1.2.0","id":")" + id + R"(","status":"stopped","bundle":"/bundle"})";
@@ -419,6 +429,20 @@ TEST_CASE("The runtime ignores what killed commands leave behind") {
   CHECK(names(root) == std::set<fs::path>{"db", "~aBc123"});
 }
 
+TEST_CASE("A killed delete leaves the whole container or none") {
+  const TemporaryDirectory directory;
+  const std::string root = directory / "root";
+  REQUIRE(run(create_words(root, "web", directory.path())).status == 0);
+  REQUIRE(run({"runtime", "--root", root, "stop", "web"}).status == 0);
+  for (int i = 0; i < 5000; ++i) write_text(root + "/web/" + std::to_string(i), "");  // takes time
+  {
+    const Process killed({"runtime", "--root", root, "delete", "web"});
+    REQUIRE(becomes_true([&] { return !fs::exists(root + "/web/state.json"); }));
+  }
+  CHECK(run({"runtime", "--root", root, "list"}) == Result{0, "", ""});
+  CHECK(run(create_words(root, "web", directory.path())) == Result{0, "", ""});
+}
+
 TEST_CASE("The runtime refuses an ID that leads out of its directory") {
   const TemporaryDirectory directory;
   const std::string root = directory / "root";
@@ -553,17 +577,7 @@ TEST_CASE("The runtime shows its usage") {
 
 namespace {
 
-/// Whether `condition` comes true within ten seconds.
-template <class Condition>
-bool comes_true(Condition condition) {
-  for (int tries = 0; tries < 1000; ++tries) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds{10});
-  }
-  return false;
-}
-
-/// What a runtime is for the agent.
+/// The runtime's end of a connection to the agent.
 class Peer {
  public:
   /// Connects, once the agent listens.
@@ -572,7 +586,7 @@ class Peer {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    connected_ = comes_true([&] {
+    connected_ = becomes_true([&] {
       return ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     });
   }
@@ -609,7 +623,7 @@ class Peer {
 /// What the agent says on standard error after the first `size` bytes, once it does.
 std::string said(const Process& agent, std::size_t size) {
   std::string errors;
-  const bool more = comes_true([&] {
+  const bool more = becomes_true([&] {
     errors = agent.errors();
     return errors.size() > size && errors.back() == '\n';
   });
@@ -679,7 +693,7 @@ TEST_CASE("The seccomp agent refuses all but containers, and goes on") {
   const TemporaryDirectory directory;
   const std::string socket = directory / "agent.sock";
   const Process agent({"seccomp_agent", socket});
-  REQUIRE(comes_true([&] { return fs::exists(socket); }));
+  REQUIRE(becomes_true([&] { return fs::exists(socket); }));
   CHECK(fs::status(socket).permissions() == fs::perms::owner_all);
   const std::string files = "/proc/" + std::to_string(agent.id()) + "/fd";
   const auto before = names(files);
@@ -708,7 +722,7 @@ TEST_CASE("The seccomp agent refuses all but containers, and goes on") {
         }) == refused + "more than 1 MiB of text\n");
 
   // No room but for the connection and one descriptor, which is closed too.
-  REQUIRE(comes_true([&] { return names(files) == before; }));
+  REQUIRE(becomes_true([&] { return names(files) == before; }));
   rlim_t room = 0;
   for (int free = 0; free < 2; ++room) free += before.count(std::to_string(room)) == 0 ? 1 : 0;
   rlimit all{};
@@ -723,7 +737,7 @@ TEST_CASE("The seccomp agent refuses all but containers, and goes on") {
   const std::size_t size = agent.errors().size();
   const Peer silent(socket);
   CHECK(said(agent, size) == refused + "cannot receive: Resource temporarily unavailable\n");
-  CHECK(comes_true([&] { return names(files) == before; }));
+  CHECK(becomes_true([&] { return names(files) == before; }));
 }
 
 TEST_CASE("The seccomp agent says why it can't listen, or can't answer") {
