@@ -1075,20 +1075,15 @@ class TextWriter {
     char* to = begin;
     *to++ = '"';
     const char* const end = value.data() + value.size();
-    for (const char* from = value.data(); from != end;) {
-      if (end - from >= 8 && are_plain(from)) {
-        to = std::copy_n(from, 8, to);
-        from += 8;
-        continue;
-      }
-      for (const char* const stop = from + std::min<std::ptrdiff_t>(end - from, 8); from != stop;
-           ++from) {
-        const char letter = escapes.letter[index_of(*from)];
-        if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
-        *to = '\\';
-        to += letter == 0 ? 0 : 1;
-        *to++ = letter == 0 ? *from : letter;
-      }
+    for (const char* from = value.data();; ++from) {
+      const char* const plain = skip_plain(from, end);
+      to = std::copy(from, plain, to);
+      from = plain;
+      if (from == end) break;
+      const char letter = escapes.letter[index_of(*from)];
+      if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
+      *to++ = '\\';
+      *to++ = letter;
     }
     *to++ = '"';
     size_ += static_cast<std::size_t>(to - begin);
