@@ -862,8 +862,9 @@ class TextSource {
   static bool refuse(const std::string&) { return false; }
   bool at_end() { return skip_space() == end_; }
   bool null() {
-    const bool found = next('n') && rest().substr(0, 3) == "ull";
-    if (found) at_ += 3;
+    skip_space();
+    const bool found = rest().substr(0, 4) == "null";
+    if (found) at_ += 4;
     return found;
   }
   bool string(std::string& value) { return next('"') && decode(value); }
