@@ -232,9 +232,9 @@ TEST_CASE("dump refuses a bad status in an array and in an object") {
   State bad;
   bad.status = static_cast<ContainerState>(7);
   const std::string message = "expected a ContainerState, found 7";
-  CHECK(dump_error(std::vector<State>{{}, bad}).message() == message);
-  CHECK(dump_error(std::vector<ContainerState>{bad.status}).message() == message);
-  CHECK(dump_error(std::map<std::string, State>{{"web", bad}}).message() == message);
+  check_error(dump_error(std::vector<State>{{}, bad}), "/1/status", message);
+  check_error(dump_error(std::vector<ContainerState>{bad.status}), "/0", message);
+  check_error(dump_error(std::map<std::string, State>{{"web", bad}}), "/web/status", message);
 }
 
 #ifdef _WIN32

@@ -14,17 +14,7 @@ struct Further : runtime::Container {
   std::string sandbox{};
 };
 
-// With members of one name.
-struct Twice : oci::State {
-  std::string id2{};
-};
-
 }  // namespace
-
-#if defined CASE_duplicate_name
-template <>
-inline constexpr auto oci::members<Twice> = oci::extend<oci::State>(oci::member("id", &Twice::id2));
-#endif
 
 int main() {
 #if defined CASE_dump
@@ -40,8 +30,6 @@ int main() {
   nlohmann::json().get_to(derived);
 #elif defined CASE_nodiscard
   oci::load("file");
-#elif defined CASE_duplicate_name
-  static_cast<void>(oci::dump(Twice{}));
 #elif defined CASE_update
   oci::update("file", [](oci::State&) { return 1; });
 #endif

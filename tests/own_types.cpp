@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -118,21 +117,6 @@ void from_json(const Json& document, Wanted& wanted) {
   document.at("wanted").get_to(wanted.status);
   document.at("state").get_to(wanted.state);
 }
-
-// ---- A string that is no std::string
-
-template <class T>
-struct Allocator : std::allocator<T> {
-  template <class U>
-  struct rebind {
-    using other = Allocator<U>;
-  };
-  Allocator() = default;
-  template <class U>
-  Allocator(const Allocator<U>& /*other*/) {}
-};
-
-using String = std::basic_string<char, std::char_traits<char>, Allocator<char>>;
 
 // ---- Types without a list and without conversions
 
@@ -401,22 +385,4 @@ TEST_CASE("Kinds of json with other numbers work, but for parse") {
         R"("status":"running"}})");
   CHECK(oci::dump(small_json::parse(R"({"a":[4294967295,-2147483648]})")) ==
         R"({"a":[4294967295,-2147483648]})");
-}
-
-TEST_CASE("Kinds of json with other strings work, for to_json and from_json") {
-  using other_json = nlohmann::basic_json<std::map, std::vector, own::String>;
-  static_assert(!std::is_same_v<other_json::string_t, std::string>);
-  const ContainerProcessState process{"1.2.0", {"a"}, -7, "m", web};
-  other_json document = process;
-  CHECK(document["state"]["id"].get_ref<own::String&>() == "web");
-  CHECK(document.get<ContainerProcessState>() == process);
-  CHECK(other_json(ContainerState::created).get<ContainerState>() == ContainerState::created);
-
-  document["state"]["status"] = "paused";
-  CHECK(document.get<ContainerProcessState>().state.other_status == "paused");
-  CHECK(other_json(document.get<ContainerProcessState>()) == document);
-
-  document["state"]["annotations"]["k"] = 7;
-  check_error(error_of([&] { static_cast<void>(document.get<ContainerProcessState>()); }),
-              "/state/annotations/k", "expected a string, found 7");
 }

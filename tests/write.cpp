@@ -23,7 +23,12 @@ TEST_CASE("A default State is written with its four required members") {
 }
 
 TEST_CASE("The members of a State are written in the order of the specification") {
-  CHECK(dump(State{"1.2.0", "web", ContainerState::running, {}, 42, "/run/web",
+  CHECK(dump(State{"1.2.0",
+                   "web",
+                   ContainerState::running,
+                   {},
+                   42,
+                   "/run/web",
                    oci::Annotations{{"k", "v"}}}) ==
         R"({"ociVersion":"1.2.0","id":"web","status":"running","pid":42,"bundle":"/run/web",)"
         R"("annotations":{"k":"v"}})");
@@ -36,7 +41,7 @@ TEST_CASE("A default ContainerProcessState is written with its four required mem
 }
 
 TEST_CASE("The members of a ContainerProcessState are written in the specification's order") {
-  const State state{"1.1.0", "web", ContainerState::creating, {},
+  const State state{"1.1.0", "web", ContainerState::creating,    {},
                     7,       "/b",  oci::Annotations{{"k", "v"}}};
   CHECK(dump(ContainerProcessState{"1.2.0", {"z", "seccompFd", "a", "z"}, 42, "m", state}) ==
         R"({"ociVersion":"1.2.0","fds":["z","seccompFd","a","z"],"pid":42,"metadata":"m",)"
@@ -192,8 +197,8 @@ TEST_CASE("What was read can be written, without unknown members") {
 // ---- to_json
 
 TEST_CASE("to_json makes json and ordered_json") {
-  const State state{"1.2.0", "web", ContainerState::running,
-                    {}, 42,      "/b",  oci::Annotations{{"k", "v"}}};
+  const State state{"1.2.0", "web", ContainerState::running,     {},
+                    42,      "/b",  oci::Annotations{{"k", "v"}}};
   const ContainerProcessState process{"1.2.0", {"seccompFd"}, 43, "m", state};
   const nlohmann::json sorted = process;
   CHECK(sorted.dump() ==
