@@ -51,7 +51,8 @@ void from_json(const nlohmann::json& json, Custom& custom) {
 TEST_CASE("load reads a file of any size to its end") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "state.json";
-  for (const std::size_t size : {64U, 4094U, 4095U, 4096U, 4097U, 8191U, 8192U, 8193U, 1U << 20U}) {
+  for (const std::size_t size :
+       {64U, 65535U, 65536U, 65537U, 131071U, 131072U, 131073U, 1U << 20U}) {
     CAPTURE(size);
     const std::string id(size - document("").size(), 'x');
     write_text(path, document(id));
@@ -89,6 +90,9 @@ TEST_CASE("load says which file is wrong, by the path as it was given") {
     check_error(error_of([&] { static_cast<void>(oci::load(path)); }), "/id",
                 "expected a string, found 7", path.string());
   }
+  write_text(u"st\u00e4te.json", "[]");
+  check_error(error_of([] { static_cast<void>(oci::load(u"st\u00e4te.json")); }), "",
+              "expected an object, found an array", "st\xC3\xA4te.json");
 }
 
 TEST_CASE("load says which file is wrong where the type's own conversion throws") {
@@ -227,7 +231,8 @@ TEST_CASE("load reads a FIFO to its end") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "fifo";
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
-  for (const std::size_t size : {64U, 4095U, 4096U, 4097U, 1U << 20U}) {  // the last: in many reads
+  for (const std::size_t size :
+       {64U, 4096U, 65536U, 131072U, 1U << 20U}) {  // the last: in many reads
     CAPTURE(size);
     const std::string id(size - document("").size(), 'x');
     const auto writer = std::async(std::launch::async, [&] { write_text(path, document(id)); });
