@@ -11,17 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <functional>
 #include <future>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <oci/state.hpp>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -358,17 +355,17 @@ TEST_CASE("update waits for whoever locks the file, and not for who locks the di
 // update only closes its own.
 TEST_CASE("update unlocks though a child lives that was forked in the change") {
   const StateFile file;
-  std::optional<Child> child;
+  std::unique_ptr<Child> child;
   SECTION("after false") {
     oci::update(file.path(), [&](oci::State&) {
-      child.emplace();
+      child = std::make_unique<Child>();
       return false;
     });
   }
   SECTION("after an exception") {
     CHECK_THROWS_AS(oci::update(file.path(),
                                 [&](oci::State&) {
-                                  child.emplace();
+                                  child = std::make_unique<Child>();
                                   throw 7;
                                 }),
                     int);
@@ -379,7 +376,7 @@ TEST_CASE("update unlocks though a child lives that was forked in the change") {
 
 TEST_CASE("update lets one that waits go on though a child lives that was forked in the change") {
   const StateFile file;
-  std::optional<Child> child;
+  std::unique_ptr<Child> child;
   std::future<int> second;
   oci::update(file.path(), [&](oci::State& state) {
     second = std::async(std::launch::async, [&] {
@@ -387,7 +384,7 @@ TEST_CASE("update lets one that waits go on though a child lives that was forked
                       [&] { oci::update(file.path(), [](oci::State& s) { s.id += " second"; }); });
     });
     CHECK(second.wait_for(a_while) == std::future_status::timeout);
-    child.emplace();
+    child = std::make_unique<Child>();
     state.id += " first";
   });
   CHECK(second.wait_for(long_enough) == std::future_status::ready);
