@@ -324,7 +324,7 @@ bool is_tolerated(const Calls& all, std::size_t number, int error) {
 TEST_CASE("save or update, and one system call fails") {
   const auto task =
       GENERATE(Task::create, Task::replace, Task::replace_in_sticky_directory, Task::update);
-  const std::size_t most = GENERATE(SIZE_MAX, std::size_t{60});  // read and write come back short
+  const std::size_t most = GENERATE(SIZE_MAX, std::size_t{50});  // read and write come back short
   CAPTURE(task, most);
   Target target(task);
   target.reset();
@@ -334,7 +334,7 @@ TEST_CASE("save or update, and one system call fails") {
   target.check(true);
   const Calls all = calls;
   Calls expected = target.expected();
-  if (most == 60) {
+  if (most == 50) {
     expected.insert(expected.begin() + static_cast<std::ptrdiff_t>(find(expected, "write")),
                     "write");
     if (task == Task::update) {
@@ -390,7 +390,7 @@ TEST_CASE("save, and every write comes back short") {
 TEST_CASE("save or update, and the process is killed") {
   const auto task =
       GENERATE(Task::create, Task::replace, Task::replace_in_sticky_directory, Task::update);
-  const std::size_t most = GENERATE(SIZE_MAX, std::size_t{60});
+  const std::size_t most = GENERATE(SIZE_MAX, std::size_t{50});
   CAPTURE(task, most);
   Target target(task);
   target.reset();
