@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -40,6 +41,8 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <numeric>
 #include <oci/state.hpp>
 #include <random>
 #include <stdexcept>
@@ -282,9 +285,10 @@ void write_state(const std::string& writer, std::size_t number) {
   }
 }
 
-// What a process finds after a power cut.
-
-enum Finding { torn = 1, lost = 2, hindered = 4, not_kept = 8, left_over = 16 };
+/// What a crash point may show, in the order of the table's columns: torn, or out of date; the next
+/// save or update fails; the owner, group or mode is another; a temporary is there; no mount.
+enum Finding { torn, lost, hindered, not_kept, left_over, unmountable, findings };
+using Counts = std::array<std::size_t, findings>;
 
 std::size_t temporaries() {
   std::size_t count = 0;
@@ -304,8 +308,6 @@ bool is_kept() {
   return ::lstat("state.json", &status) == 0 && status.st_uid == owner && status.st_gid == group &&
          status.st_mode == mode;
 }
-
-bool holds(const oci::State& expected) { return oci::load("state.json") == expected; }
 
 /// Whether the state that was found is out of date at the place: a save that began after its own
 /// had returned has returned, too; or an update is missing, or one too many is there.
@@ -335,41 +337,64 @@ bool is_lost(const oci::State& found, std::size_t place, const std::string& writ
          (writer == "update" && (updates < returned || updates > begun));
 }
 
-/// Looks at the directory, and saves and updates there. Returns a sum of Findings.
-int look(std::size_t place, const std::string& writer) {
-  int findings = 0;
-  struct stat status {};
-  if (::lstat("state.json", &status) != 0) return lost;
-  if (!is_kept()) findings |= not_kept;
+/// Looks at the directory, and saves and updates there. Returns bits that Findings number.
+unsigned look(std::size_t place, const std::string& writer) {
+  unsigned found = 0;
+  const auto note = [&](Finding finding) { found |= 1U << finding; };
+  if (!is_kept()) note(not_kept);
   const std::size_t left = temporaries();
-  if (left > 0) findings |= left_over;
+  if (left > 0) note(left_over);
   try {
-    const oci::State found = oci::load("state.json");
-    if (!(found == state_of(std::stoul(found.id), *found.pid))) throw std::runtime_error("mixed");
-    if (is_lost(found, place, writer)) findings |= lost;
+    const oci::State state = oci::load("state.json");
+    if (state != state_of(std::stoul(state.id), *state.pid)) throw std::runtime_error("mixed");
+    if (is_lost(state, place, writer)) note(lost);
+  } catch (const fs::filesystem_error&) {
+    note(lost);
   } catch (const std::exception&) {
-    findings |= torn;
+    note(torn);
   }
+  const bool whole = found == 0 || found == 1U << left_over;
 
   // A temporary has the name that is tried first.
   std::ofstream(first_temporary(::getpid())) << "left over";
-  try {
+  const auto updates = [] {
     const auto change = [](oci::State& state) { state.id += "+"; };
-    const auto changed = [&] {
-      oci::State state = oci::load("state.json");
-      change(state);
-      return oci::update("state.json", change) == state && holds(state);
-    };
-    const bool well = ((findings & torn) != 0 || place % 2 == 0 || changed()) &&
-                      (oci::save(state_of(7, 7), "state.json"), holds(state_of(7, 7))) &&
-                      changed() && is_kept() && temporaries() == left + 1 &&
+    oci::State expected = oci::load("state.json");
+    change(expected);
+    return oci::update("state.json", change) == expected && oci::load("state.json") == expected;
+  };
+  const auto saves = [] {
+    oci::save(state_of(7, 7), "state.json");
+    return oci::load("state.json") == state_of(7, 7);
+  };
+  try {
+    const bool well = (place % 2 == 0 || !whole || updates()) && saves() && updates() &&
+                      (!whole || is_kept()) && temporaries() == left + 1 &&
                       fs::file_size(first_temporary(::getpid())) == 9;
-    if (!well) findings |= hindered;
+    if (!well) note(hindered);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "power_cut: hindered: %s\n", error.what());
-    findings |= hindered;
+    std::fprintf(stderr, "power_cut: place %zu: %s\n", place, error.what());
+    note(hindered);
   }
-  return findings;
+  return found;
+}
+
+/// How many saves returned although no barrier had come since they began.
+std::size_t saves_without_barrier() {
+  std::size_t count = 0;
+  std::map<std::size_t, bool> synced;  // of the saves that run
+  for (std::size_t index = 0; index < record->count; ++index) {
+    const Event& event = record->events[index];
+    if (event.kind == Event::begun) synced[event.number] = false;
+    if (event.kind == Event::barrier) {
+      for (auto& save : synced) save.second = true;
+    }
+    if (event.kind == Event::returned) {
+      if (!synced[event.number]) ++count;
+      synced.erase(event.number);
+    }
+  }
+  return count;
 }
 
 struct Trial {
@@ -388,7 +413,7 @@ struct Trial {
   void unmount() const { checked("umount", ::umount2(mounted().c_str(), 0)); }
 
   void run_workload();
-  std::vector<std::size_t> check();
+  Counts check();
 };
 
 /// Which barrier covers which write: the first that came when the write had been replied to.
@@ -471,8 +496,8 @@ void Trial::run_workload() {
   cover(begin);
 }
 
-/// How often each Finding was made, by its bit, and then how often there was nothing to mount.
-std::vector<std::size_t> Trial::check() {
+/// How often each Finding was made.
+Counts Trial::check() {
   const int image = checked("disk", ::open((directory + "/disk").c_str(), O_RDWR | O_CLOEXEC));
   const auto size = static_cast<std::size_t>(::lseek(image, 0, SEEK_END));
   char* const durable = map(-1, size, MAP_PRIVATE | MAP_ANONYMOUS);
@@ -503,11 +528,12 @@ std::vector<std::size_t> Trial::check() {
     for (int part = 1; index < place && part < 8; ++part) crash_points.emplace_back(place, part);
   }
   std::shuffle(crash_points.begin(), crash_points.end(), random);
-  crash_points.resize(std::min(points, crash_points.size()));
+  if (crash_points.size() < points) throw std::runtime_error("too few crash points");
+  crash_points.resize(points);
   std::sort(crash_points.begin(), crash_points.end());
 
   const Loop loop = attach(image, 0);
-  std::vector<std::size_t> counts(6);
+  Counts counts{};
   std::size_t previous = 0;
   for (const auto& [place, part] : crash_points) {
     checked("BLKFLSBUF", ::ioctl(loop.descriptor, BLKFLSBUF));
@@ -542,27 +568,29 @@ std::vector<std::size_t> Trial::check() {
       mount(loop);
     } catch (const std::system_error& error) {
       std::fprintf(stderr, "power_cut: place %zu, part %d: %s\n", place, part, error.what());
-      ++counts[5];
+      ++counts[unmountable];
       continue;
     }
     const pid_t looking = start([&, place = place] {
       ::alarm(60);
       fs::current_path(mounted() + "/web");
-      ::_exit(look(place, writer));
+      ::_exit(static_cast<int>(look(place, writer)));
     });
-    int status = wait_for(looking);
-    status = WIFEXITED(status) ? WEXITSTATUS(status) : int{hindered};
-    for (int bit = 0; bit < 5; ++bit) counts[bit] += static_cast<unsigned>(status) >> bit & 1U;
+    const int status = wait_for(looking);
+    const auto found =
+        static_cast<unsigned>(WIFEXITED(status) ? WEXITSTATUS(status) : 1 << hindered);
+    for (unsigned finding = 0; finding < findings; ++finding) {
+      counts[finding] += found >> finding & 1U;
+    }
     unmount();
   }
-  counts.push_back(crash_points.size());
   return counts;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 9) throw std::runtime_error("usage: see power_cut.cpp");
+  if (argc != 9) throw std::runtime_error("what the arguments are is at the head of power_cut.cpp");
   ::umask(022);
   record = reinterpret_cast<Record*>(map(-1, sizeof(Record), MAP_SHARED | MAP_ANONYMOUS));
   Trial trial{argv[1],
@@ -574,11 +602,16 @@ int main(int argc, char** argv) try {
               static_cast<unsigned>(std::stoul(argv[7]))};
   fs::create_directory(trial.mounted());
   trial.run_workload();
-  const auto counts = trial.check();
-  std::printf("%zu", counts[6]);
-  for (int i : {0, 1, 2, 3, 4, 5}) std::printf(" | %zu", counts[i]);
-  std::puts("");
-  return 0;
+  const std::size_t unsynced = saves_without_barrier();
+  const Counts counts = trial.check();
+
+  std::printf("%zu", trial.points);
+  for (const std::size_t count : counts) std::printf(" | %zu", count);
+  std::printf(" | %zu\n", unsynced);
+  const bool breaks = counts[torn] + counts[lost] > 0;
+  if (argv[8] == std::string("fails")) return breaks ? 0 : 1;
+  const std::size_t bad = std::accumulate(counts.begin(), counts.end(), unsynced);
+  return bad == counts[left_over] ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "power_cut: %s\n", error.what());
   return 2;
