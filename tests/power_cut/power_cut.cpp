@@ -1,19 +1,21 @@
 // Cuts the power under a file system while processes save a state, and looks at what is left.
 //
 // Usage: power_cut DIRECTORY TYPE OPTIONS WRITER SAVERS POINTS SEED holds|fails
-//   DIRECTORY      holds `disk`, the image of a fresh file system of TYPE; mounted with OPTIONS
+//   DIRECTORY      contains `disk`, the image of a fresh file system of TYPE; mounted with OPTIONS
 //   WRITER         save and update of the header, or an unsafe one: see write_unsafely()
 //   SAVERS         how many processes save at the same time
 //   POINTS         how many crash points to check
-//   holds, fails   what is expected of the writer
+//   holds, fails   whether the writer must keep the promise, or must lose or tear a state
 //
-// First a server of a file over FUSE records what a loop device with the file system on it writes,
-// and its barriers (a flush of the disk's cache). Then each crash point is a place in that record:
-// the disk holds all that the barriers before the place cover, and of the later writes nothing, all
-// or a random part, some of them torn at a sector. That disk is mounted, and a fresh process looks.
+// First a file over FUSE records all writes and barriers (flushes of the disk's cache) of a loop
+// device with the file system on it. A barrier covers the writes that were replied to before it
+// came. A crash point is a place in that record: the disk holds what the barriers up to the place
+// cover, and of the other writes none, all or a random part, some torn at a sector. This disk is
+// mounted, and a fresh process looks at it.
 //
-// run.sh starts it in a mount and a PID namespace of its own, so that nothing outlives it. Prints
-// the cells of a table. Exits with 0 where the expectation holds, 1 where not, 2 for any trouble.
+// run.sh starts it in mount and PID namespaces of its own, so that nothing outlives it. Prints
+// cells of a table. Exits with 0 if the expectation is met, with 1 if not, with 2 on any other
+// problem.
 
 #define FUSE_USE_VERSION 34
 
@@ -35,13 +37,13 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <numeric>
 #include <oci/state.hpp>
 #include <random>
@@ -61,33 +63,41 @@ constexpr uid_t owner = 12345;
 constexpr gid_t group = 23456;
 constexpr mode_t mode = S_IFREG | 0640;
 
-/// What happened, in order.
+/// A place in the record. Marks say that a save began or returned.
 struct Event {
-  enum { write, barrier, begun, returned } kind;
-  std::size_t number;   // of a write the offset on the disk, of a mark the state's number
+  enum { write, barrier, mark } kind;
+  std::size_t offset;   // of a write on the disk
   std::size_t size;     // of a write
   std::size_t data;     // of a write: where its bytes are in Record::data
-  std::size_t replied;  // of a write: how many events there were when it was replied to
-  std::size_t covered;  // of a write: the first barrier that covers it
+  std::size_t covered;  // of a write: the index of the first barrier that covers it, plus one
 };
 
-/// In memory that all processes share. Pages that nobody touches take none.
+/// When a save began and returned: the index of the mark, plus one, or 0.
+struct Save {
+  std::size_t begun;
+  std::size_t returned;
+};
+
+/// In memory that all processes share. Pages that are not touched take none.
 struct Record {
-  std::atomic<std::size_t> count;  // of the events
-  std::size_t used;                // of `data`
+  std::atomic<std::size_t> count;     // of the events
+  std::atomic<std::size_t> unsynced;  // saves that returned without a barrier
+  std::size_t used;                   // of `data`
   Event events[1U << 20];
+  Save saves[1U << 20];
   char data[std::size_t{1} << 31];
 
+  /// Returns the number of events up to this one.
   std::size_t add(Event event) {
     const std::size_t index = count++;
     if (index >= std::size(events)) std::abort();
     events[index] = event;
-    return index;
+    return index + 1;
   }
 };
 Record* record = nullptr;
 
-/// The result of a system call, or an exception that says which.
+/// The result of a system call. Throws if it failed.
 template <class Result>
 Result checked(const std::string& call, Result result) {
   if (result == Result(-1)) throw std::system_error(errno, std::generic_category(), call);
@@ -100,18 +110,18 @@ char* map(int file, std::size_t size, int flags) {
   return static_cast<char*>(checked("mmap", memory));
 }
 
-/// Calls `call` in a process of its own, whose exit status it returns.
+/// Calls `call` in a new process.
 template <class Call>
 pid_t start(Call call) {
   const pid_t child = checked("fork", ::fork());
   if (child != 0) return child;
   try {
     call();
+    ::_exit(0);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    ::_exit(2);
+    std::fprintf(stderr, "power_cut: %s\n", error.what());
+    ::_exit(255);
   }
-  ::_exit(0);
 }
 
 int wait_for(pid_t child) {
@@ -120,19 +130,19 @@ int wait_for(pid_t child) {
   return status;
 }
 
-// The disk: a file over FUSE.
+// The recorded disk.
 
 struct Disk {
-  char* bytes;
   std::size_t size;
-  std::vector<std::pair<fuse_req_t, std::size_t>> in_flight;  // writes not yet replied to
+  char* bytes;
+  std::vector<std::pair<fuse_req_t, Event*>> in_flight;  // writes without a reply yet
+  std::vector<Event*> uncovered;                         // writes with a reply, since the barrier
 };
 
 Disk& disk_of(fuse_req_t request) { return *static_cast<Disk*>(::fuse_req_userdata(request)); }
 
 void get_attributes(fuse_req_t request, fuse_ino_t, fuse_file_info*) {
   struct stat status {};
-  status.st_ino = FUSE_ROOT_ID;
   status.st_mode = S_IFREG | 0600;
   status.st_nlink = 1;
   status.st_size = static_cast<off_t>(disk_of(request).size);
@@ -154,14 +164,16 @@ void write_disk(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t s
   if (record->used + size > sizeof record->data) std::abort();
   std::memcpy(disk.bytes + at, bytes, size);
   std::memcpy(record->data + record->used, bytes, size);
-  const Event event{Event::write, static_cast<std::size_t>(at), size, record->used, SIZE_MAX, 0};
+  const auto count =
+      record->add({Event::write, static_cast<std::size_t>(at), size, record->used, SIZE_MAX});
   record->used += size;
-  disk.in_flight.emplace_back(request, record->add(event));
+  disk.in_flight.emplace_back(request, &record->events[count - 1]);
 }
 
-/// Covers the writes that were replied to. Those in flight stay so.
 void sync_disk(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
-  record->add({Event::barrier, 0, 0, 0, 0, 0});
+  const std::size_t count = record->add({Event::barrier, 0, 0, 0, 0});
+  for (Event* write : disk_of(request).uncovered) write->covered = count;
+  disk_of(request).uncovered.clear();
   ::fuse_reply_err(request, 0);
 }
 
@@ -182,7 +194,7 @@ fuse_session* mount_disk(Disk& disk, const std::string& at) {
   return session;
 }
 
-/// Replies to writes only when no other request is there, in any order.
+/// Replies to writes when no other request waits, in random order.
 void serve(fuse_session* session, Disk& disk, unsigned seed) {
   std::minstd_rand random(seed);
   fuse_buf buffer{};
@@ -190,43 +202,39 @@ void serve(fuse_session* session, Disk& disk, unsigned seed) {
     pollfd input{::fuse_session_fd(session), POLLIN, 0};
     if (::poll(&input, 1, disk.in_flight.empty() ? -1 : 0) == 0) {
       std::shuffle(disk.in_flight.begin(), disk.in_flight.end(), random);
-      for (const auto& [request, index] : disk.in_flight) {
-        record->events[index].replied = record->count;
-        ::fuse_reply_write(request, record->events[index].size);
+      for (const auto& [request, write] : disk.in_flight) {
+        disk.uncovered.push_back(write);
+        ::fuse_reply_write(request, write->size);
       }
       disk.in_flight.clear();
-      continue;
+    } else if (::fuse_session_receive_buf(session, &buffer) > 0) {
+      ::fuse_session_process_buf(session, &buffer);
     }
-    const int size = ::fuse_session_receive_buf(session, &buffer);
-    if (size <= 0 && size != -EINTR) return;
-    if (size > 0) ::fuse_session_process_buf(session, &buffer);
   }
 }
 
-/// A loop device over `file`, which goes when it is neither open nor mounted any more.
+/// A loop device. The kernel detaches it when it is neither open nor mounted any more.
 struct Loop {
   std::string name;
   int descriptor;
 };
 
 Loop attach(int file, std::uint32_t flags) {
+  loop_config config{};
+  config.fd = static_cast<std::uint32_t>(file);
+  config.block_size = sector;
+  config.info.lo_flags = flags | LO_FLAGS_AUTOCLEAR;
+  const int control = checked("/dev/loop-control", ::open("/dev/loop-control", O_RDWR));
   for (;;) {
-    const int control = checked("/dev/loop-control", ::open("/dev/loop-control", O_RDWR));
     const int number = checked("LOOP_CTL_GET_FREE", ::ioctl(control, LOOP_CTL_GET_FREE));
-    ::close(control);
     const std::string name = "/dev/loop" + std::to_string(number);
-    const int writable = checked(name, ::open(name.c_str(), O_RDWR | O_CLOEXEC));
-    loop_config config{};
-    config.fd = static_cast<std::uint32_t>(file);
-    config.block_size = sector;
-    config.info.lo_flags = flags | LO_FLAGS_AUTOCLEAR;
-    const bool attached = ::ioctl(writable, LOOP_CONFIGURE, &config) == 0;
-    if (!attached && errno != EBUSY) checked("LOOP_CONFIGURE", -1);
-    // Some kernels mount nothing that is open for writing.
-    const int descriptor = checked(name, ::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-    ::close(writable);
-    if (attached) return {name, descriptor};
-    ::close(descriptor);
+    const int device = checked(name, ::open(name.c_str(), O_RDWR));
+    if (::ioctl(device, LOOP_CONFIGURE, &config) == 0) {
+      ::close(control);
+      return {name, device};
+    }
+    if (errno != EBUSY) checked("LOOP_CONFIGURE", -1);  // else another process was faster
+    ::close(device);
   }
 }
 
@@ -236,9 +244,9 @@ void expect_line(const std::string& file, const std::string& expected) {
   if (line != expected) throw std::runtime_error(file + " says \"" + line + "\"");
 }
 
-// The workload.
+// The saves.
 
-/// The state that its number determines; `updates` counts those that led to it.
+/// The state with this number, after so many updates.
 oci::State state_of(std::size_t number, int updates) {
   oci::State state;
   state.id = std::to_string(number);
@@ -248,34 +256,41 @@ oci::State state_of(std::size_t number, int updates) {
   return state;
 }
 
-/// The name that the header gives to the first temporary of this process.
+/// The name of the first temporary that the header creates in a process.
 std::string first_temporary(pid_t process) {
   return ".oci-state-" + std::to_string(process) + "-0";
 }
 
-/// Unsafe ways to write state.json. What they lack, they are named after.
+/// Checks that it is: a process that is killed in its first write leaves that temporary.
+void check_first_temporary() {
+  const pid_t killed = start([] {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    oci::save(oci::State{}, "state.json");
+  });
+  wait_for(killed);
+  checked("unlink " + first_temporary(killed), ::unlink(first_temporary(killed).c_str()));
+}
+
+/// Unsafe ways to write state.json, named after what they do or lack.
 void write_unsafely(const std::string& writer, const std::string& text) {
   const bool truncates = writer == "truncate";
-  const std::string name =
-      truncates ? "state.json" : ".oci-state-unsafe-" + std::to_string(::getpid());
-  const int file =
-      checked("open", truncates ? ::open(name.c_str(), O_WRONLY | O_TRUNC)
-                                : ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600));
+  const std::string name = truncates ? "state.json" : first_temporary(::getpid());
+  const int flags = O_WRONLY | (truncates ? O_TRUNC : O_CREAT | O_EXCL);
+  const int file = checked("open", ::open(name.c_str(), flags, 0600));
   checked("fchown", ::fchown(file, owner, group));
   checked("fchmod", ::fchmod(file, mode & 0777));
-  if (checked("write", ::write(file, text.data(), text.size())) != ssize_t(text.size())) {
-    throw std::runtime_error("a short write");
-  }
+  checked("write", ::write(file, text.data(), text.size()));
   if (writer == "no directory sync") checked("fsync", ::fsync(file));
-  checked("close", ::close(file));
   if (!truncates) checked("rename", ::rename(name.c_str(), "state.json"));
   if (writer == "no file sync") {
-    const int directory = checked("open", ::open(".", O_RDONLY | O_DIRECTORY));
-    checked("fsync", ::fsync(directory));
+    checked("fsync", ::fsync(checked("open", ::open(".", O_RDONLY | O_DIRECTORY))));
   }
 }
 
-void write_state(const std::string& writer, std::size_t number) {
+void save(const std::string& writer, std::size_t number) {
+  const std::size_t begun = record->add({Event::mark, 0, 0, 0, 0});
+  record->saves[number].begun = begun;
   if (writer == "save") {
     oci::save(state_of(number, 0), "state.json");
   } else if (writer == "update") {
@@ -283,24 +298,24 @@ void write_state(const std::string& writer, std::size_t number) {
   } else {
     write_unsafely(writer, oci::dump(state_of(number, 0)));
   }
+  const std::size_t returned = record->add({Event::mark, 0, 0, 0, 0});
+  record->saves[number].returned = returned;
+  if (std::none_of(&record->events[begun], &record->events[returned],
+                   [](const Event& event) { return event.kind == Event::barrier; })) {
+    ++record->unsynced;
+  }
 }
 
-/// What a crash point may show, in the order of the table's columns: torn, or out of date; the next
-/// save or update fails; the owner, group or mode is another; a temporary is there; no mount.
-enum Finding { torn, lost, hindered, not_kept, left_over, unmountable, findings };
-using Counts = std::array<std::size_t, findings>;
+// What a process finds after a power cut.
 
+/// In the order of the table's columns.
+enum Finding { torn, lost, hindered, not_kept, left_over, unmountable, findings };
+
+/// The number of files beside state.json.
 std::size_t temporaries() {
-  std::size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(".")) {
-    const auto name = entry.path().filename().native();
-    if (name.rfind(".oci-state-", 0) == 0) {
-      ++count;
-    } else if (name != "state.json") {
-      throw std::runtime_error("what is " + name + "?");
-    }
-  }
-  return count;
+  return static_cast<std::size_t>(
+      std::count_if(fs::directory_iterator("."), fs::directory_iterator(),
+                    [](const auto& entry) { return entry.path() != "./state.json"; }));
 }
 
 bool is_kept() {
@@ -309,53 +324,42 @@ bool is_kept() {
          status.st_mode == mode;
 }
 
-/// Whether the state that was found is out of date at the place: a save that began after its own
-/// had returned has returned, too; or an update is missing, or one too many is there.
-bool is_lost(const oci::State& found, std::size_t place, const std::string& writer) {
+/// Whether this state may not be in the file at the place: its save had not begun, or another that
+/// began after its own had returned has returned, too; or its number of updates is wrong.
+bool is_lost(std::size_t number, std::size_t updates, std::size_t place, bool counts) {
+  const auto at = [&](std::size_t mark) { return mark != 0 && mark <= place; };
+  const Save& found = record->saves[number];
   std::size_t begun = 0;
   std::size_t returned = 0;
-  std::vector<std::size_t> later;  // begun since the found one returned
-  bool has_begun = found.id == "0";
-  bool has_returned = has_begun;
-  bool is_replaced = false;
-  for (std::size_t i = 0; i < place; ++i) {
-    const Event& event = record->events[i];
-    const bool own = std::to_string(event.number) == found.id;
-    if (event.kind == Event::begun) {
-      ++begun;
-      has_begun = has_begun || own;
-      if (has_returned) later.push_back(event.number);
-    } else if (event.kind == Event::returned) {
-      ++returned;
-      has_returned = has_returned || own;
-      is_replaced =
-          is_replaced || std::find(later.begin(), later.end(), event.number) != later.end();
-    }
+  bool replaced = false;
+  for (const Save* save = &record->saves[1]; save->begun != 0; ++save) {
+    begun += at(save->begun) ? 1 : 0;
+    returned += at(save->returned) ? 1 : 0;
+    replaced |= at(save->returned) && found.returned != 0 && save->begun > found.returned;
   }
-  const auto updates = static_cast<std::size_t>(*found.pid);
-  return !has_begun || is_replaced ||
-         (writer == "update" && (updates < returned || updates > begun));
+  return !at(found.begun) || replaced || (counts && (updates < returned || updates > begun));
 }
 
-/// Looks at the directory, and saves and updates there. Returns bits that Findings number.
-unsigned look(std::size_t place, const std::string& writer) {
+/// Looks at the directory, and saves and updates there. Returns a bit for each Finding.
+unsigned look(std::size_t place, bool counts) {
   unsigned found = 0;
   const auto note = [&](Finding finding) { found |= 1U << finding; };
-  if (!is_kept()) note(not_kept);
-  const std::size_t left = temporaries();
-  if (left > 0) note(left_over);
   try {
     const oci::State state = oci::load("state.json");
-    if (state != state_of(std::stoul(state.id), *state.pid)) throw std::runtime_error("mixed");
-    if (is_lost(state, place, writer)) note(lost);
+    const std::size_t number = std::stoul(state.id);
+    if (state != state_of(number, state.pid.value())) throw std::runtime_error("not a saved state");
+    if (is_lost(number, static_cast<std::size_t>(*state.pid), place, counts)) note(lost);
+    if (!is_kept()) note(not_kept);
   } catch (const fs::filesystem_error&) {
     note(lost);
   } catch (const std::exception&) {
     note(torn);
   }
-  const bool whole = found == 0 || found == 1U << left_over;
+  const bool well = found == 0;
+  const std::size_t left = temporaries();
+  if (left > 0) note(left_over);
 
-  // A temporary has the name that is tried first.
+  // One more temporary, with the name that is tried first. By turns save and update meet it.
   std::ofstream(first_temporary(::getpid())) << "left over";
   const auto updates = [] {
     const auto change = [](oci::State& state) { state.id += "+"; };
@@ -368,10 +372,10 @@ unsigned look(std::size_t place, const std::string& writer) {
     return oci::load("state.json") == state_of(7, 7);
   };
   try {
-    const bool well = (place % 2 == 0 || !whole || updates()) && saves() && updates() &&
-                      (!whole || is_kept()) && temporaries() == left + 1 &&
-                      fs::file_size(first_temporary(::getpid())) == 9;
-    if (!well) note(hindered);
+    if (!(place % 2 == 0 || !well || updates()) || !saves() || !updates() || (well && !is_kept()) ||
+        temporaries() != left + 1 || fs::file_size(first_temporary(::getpid())) != 9) {
+      note(hindered);
+    }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "power_cut: place %zu: %s\n", place, error.what());
     note(hindered);
@@ -379,186 +383,131 @@ unsigned look(std::size_t place, const std::string& writer) {
   return found;
 }
 
-/// How many saves returned although no barrier had come since they began.
-std::size_t saves_without_barrier() {
-  std::size_t count = 0;
-  std::map<std::size_t, bool> synced;  // of the saves that run
-  for (std::size_t index = 0; index < record->count; ++index) {
-    const Event& event = record->events[index];
-    if (event.kind == Event::begun) synced[event.number] = false;
-    if (event.kind == Event::barrier) {
-      for (auto& save : synced) save.second = true;
-    }
-    if (event.kind == Event::returned) {
-      if (!synced[event.number]) ++count;
-      synced.erase(event.number);
-    }
-  }
-  return count;
-}
-
 struct Trial {
   std::string directory, type, options, writer;
   std::size_t savers, points;
   unsigned seed;
-  std::size_t begin{};  // of the record that counts: all before it is on the disk
-
-  std::string mounted() const { return directory + "/mounted"; }
+  std::string mounted = directory + "/mounted";
+  std::size_t begin{};  // of the crash points: all that was written before is on the disk
 
   void mount(const Loop& loop) const {
-    checked("mount " + type, ::mount(loop.name.c_str(), mounted().c_str(), type.c_str(), 0,
+    checked("mount " + type, ::mount(loop.name.c_str(), mounted.c_str(), type.c_str(), 0,
                                      ("nodiscard," + options).c_str()));
   }
+  void unmount() const { checked("umount", ::umount2(mounted.c_str(), 0)); }
 
-  void unmount() const { checked("umount", ::umount2(mounted().c_str(), 0)); }
-
-  void run_workload();
-  Counts check();
+  void make_record();
+  std::array<std::size_t, findings> check() const;
 };
 
-/// Which barrier covers which write: the first that came when the write had been replied to.
-void cover(std::size_t begin) {
-  for (std::size_t index = 0; index < record->count; ++index) {
-    Event& event = record->events[index];
-    if (event.kind != Event::write) continue;
-    event.covered = index < begin ? 0 : event.replied;
-    while (index >= begin && event.covered < record->count &&
-           record->events[event.covered].kind != Event::barrier)
-      ++event.covered;
-    if (event.covered >= record->count) event.covered = SIZE_MAX;
-  }
-}
-
-/// Makes the record. The unmounting is part of it.
-void Trial::run_workload() {
+void Trial::make_record() {
   const int image = checked("disk", ::open((directory + "/disk").c_str(), O_RDONLY));
-  const auto size = static_cast<std::size_t>(::lseek(image, 0, SEEK_END));
-  Disk disk{map(image, size, MAP_PRIVATE), size, {}};
+  Disk disk{fs::file_size(directory + "/disk"), nullptr, {}, {}};
+  disk.bytes = map(image, disk.size, MAP_PRIVATE);
   const std::string file = directory + "/recorded";
   std::ofstream{file};
   fuse_session* const session = mount_disk(disk, file);
   const pid_t server = start([&] { serve(session, disk, seed); });
-  ::close(::fuse_session_fd(session));  // the server alone has it: if it dies, all calls fail
-  const int recorded = checked(file, ::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  ::close(::fuse_session_fd(session));  // so that calls fail where the server has died
+  const int recorded = checked(file, ::open(file.c_str(), O_RDWR));
   const Loop loop = attach(recorded, LO_FLAGS_DIRECT_IO);
   ::close(recorded);
-  const std::string about = "/sys/block/" + loop.name.substr(5);
-  expect_line(about + "/queue/write_cache", "write back");
-  expect_line(about + "/loop/dio", "1");
+  expect_line("/sys/block/" + loop.name.substr(5) + "/queue/write_cache", "write back");
+  expect_line("/sys/block/" + loop.name.substr(5) + "/loop/dio", "1");
   mount(loop);
-  fs::create_directory(mounted() + "/web");
-  fs::current_path(mounted() + "/web");
-  const int directory_file = checked("open", ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-
-  // The name of the first temporary is what a process leaves that is killed while it writes.
-  const pid_t killed = start([] {
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_FSIZE, &none);
-    oci::save(oci::State{}, "state.json");
-  });
-  wait_for(killed);
-  if (::unlink(first_temporary(killed).c_str()) != 0) {
-    throw std::runtime_error("the first temporary is not " + first_temporary(killed));
-  }
-
-  write_state("save", 0);
+  fs::create_directory(mounted + "/web");
+  fs::current_path(mounted + "/web");
+  const int here = checked("open", ::open(".", O_RDONLY | O_DIRECTORY));
+  check_first_temporary();
+  oci::save(state_of(0, 0), "state.json");
   checked("chown", ::chown("state.json", owner, group));
   checked("chmod", ::chmod("state.json", mode & 0777));
-  checked("syncfs", ::syncfs(directory_file));
-  begin = record->count;
+  checked("syncfs", ::syncfs(here));
+  begin = record->add({Event::mark, 0, 0, 0, 0});
+  record->saves[0] = {begin, begin};
 
   std::vector<pid_t> running;
-  const auto wait_for_first = [&] {
+  for (std::size_t number = 1; record->count - begin < points || !running.empty(); ++number) {
+    if (record->count - begin < points) running.push_back(start([&] { save(writer, number); }));
+    if (running.size() < savers && record->count - begin < points) continue;
     if (wait_for(running.front()) != 0) throw std::runtime_error("a process that saves failed");
     running.erase(running.begin());
-  };
-  for (std::size_t number = 1; record->count - begin < points; ++number) {
-    running.push_back(start([&] {
-      record->add({Event::begun, number, 0, 0, 0, 0});
-      write_state(writer, number);
-      record->add({Event::returned, number, 0, 0, 0, 0});
-    }));
-    if (running.size() == savers) wait_for_first();
-    // Now and then somebody else has everything written.
-    if (number % 16 == 0) checked("syncfs", ::syncfs(directory_file));
+    if (number % 16 == 0) checked("syncfs", ::syncfs(here));  // as any other program might
   }
-  while (!running.empty()) wait_for_first();
 
   fs::current_path("/");
-  ::close(directory_file);
-  unmount();
+  ::close(here);
+  unmount();  // this is recorded, too
   ::close(loop.descriptor);
   ::kill(server, SIGKILL);
   wait_for(server);
   checked("umount", ::umount2(file.c_str(), MNT_DETACH));
-  ::munmap(disk.bytes, size);
-  ::close(image);
-  cover(begin);
 }
 
 /// How often each Finding was made.
-Counts Trial::check() {
-  const int image = checked("disk", ::open((directory + "/disk").c_str(), O_RDWR | O_CLOEXEC));
-  const auto size = static_cast<std::size_t>(::lseek(image, 0, SEEK_END));
+std::array<std::size_t, findings> Trial::check() const {
+  const int image = checked("disk", ::open((directory + "/disk").c_str(), O_RDWR));
+  const std::size_t size = fs::file_size(directory + "/disk");
   char* const durable = map(-1, size, MAP_PRIVATE | MAP_ANONYMOUS);
   char* const crashed = map(image, size, MAP_SHARED);
   const auto for_each_page = [&](auto call) {  // that is not a hole of the image
     for (off_t at = ::lseek(image, 0, SEEK_DATA); at != -1; at = ::lseek(image, at, SEEK_DATA)) {
-      const off_t end = ::lseek(image, at, SEEK_HOLE);
-      for (; at < end; at += page) call(at);
+      for (const off_t end = ::lseek(image, at, SEEK_HOLE); at < end; at += page) call(at);
     }
   };
   for_each_page([&](off_t at) { std::memcpy(durable + at, crashed + at, page); });
-  const auto apply = [](char* disk, const Event& event, std::size_t from, std::size_t to) {
-    std::memcpy(disk + event.number + from, record->data + event.data + from, to - from);
+  const auto apply = [](char* disk, const Event& write, std::size_t from, std::size_t to) {
+    std::memcpy(disk + write.offset + from, record->data + write.data + from, to - from);
+  };
+  const auto is_durable = [&](std::size_t index, std::size_t place) {
+    return record->events[index].covered <= place;
   };
 
-  // What no barrier covers at a place is open there. It goes on the disk not at all, as a whole, or
-  // in one of six random parts. A place without open writes is one crash point.
-  const auto is_open = [&](std::size_t index, std::size_t place) {
-    const Event& event = record->events[index];
-    return event.kind == Event::write && index < place && event.covered >= place;
-  };
+  // What is not durable at a place is written not at all, as a whole, or in six random parts.
   std::mt19937 random(seed);
   std::vector<std::pair<std::size_t, int>> crash_points;
   for (std::size_t place = begin; place <= record->count; ++place) {
-    crash_points.emplace_back(place, 0);
     std::size_t index = begin;
-    while (index < place && !is_open(index, place)) ++index;
-    for (int part = 1; index < place && part < 8; ++part) crash_points.emplace_back(place, part);
+    while (index < place && is_durable(index, place)) ++index;
+    const int parts = index < place ? 8 : 1;
+    for (int part = 0; part < parts; ++part) crash_points.emplace_back(place, part);
   }
-  std::shuffle(crash_points.begin(), crash_points.end(), random);
   if (crash_points.size() < points) throw std::runtime_error("too few crash points");
+  std::shuffle(crash_points.begin(), crash_points.end(), random);
   crash_points.resize(points);
   std::sort(crash_points.begin(), crash_points.end());
 
+  const auto make_durable = [&](const Event& event) {
+    if (event.kind != Event::write) return;
+    apply(durable, event, 0, event.size);
+    apply(crashed, event, 0, event.size);  // so that it has no hole there
+  };
+  std::for_each(&record->events[0], &record->events[begin], make_durable);
+
   const Loop loop = attach(image, 0);
-  Counts counts{};
-  std::size_t previous = 0;
+  std::array<std::size_t, findings> counts{};
+  std::size_t previous = begin;
   for (const auto& [place, part] : crash_points) {
-    checked("BLKFLSBUF", ::ioctl(loop.descriptor, BLKFLSBUF));
-    for (std::size_t index = 0; index < place; ++index) {
-      const Event& event = record->events[index];
-      if (event.kind != Event::write || event.covered < previous || event.covered >= place)
-        continue;
-      apply(durable, event, 0, event.size);
-      apply(crashed, event, 0, event.size);  // so that it has no hole there
+    for (std::size_t index = begin; index < place; ++index) {
+      if (is_durable(index, place) && !is_durable(index, previous)) {
+        make_durable(record->events[index]);
+      }
     }
     previous = place;
+    checked("BLKFLSBUF", ::ioctl(loop.descriptor, BLKFLSBUF));
     for_each_page([&](off_t at) {
-      if (std::memcmp(crashed + at, durable + at, page) != 0) {
-        std::memcpy(crashed + at, durable + at, page);
-      }
+      if (std::memcmp(crashed + at, durable + at, page) == 0) return;
+      std::memcpy(crashed + at, durable + at, page);
     });
+
+    // The super blocks are not torn, at 0 (ext4) and 64 KiB (btrfs): the file systems rely on that.
     const unsigned eighths = part == 0 ? 0 : part == 1 ? 8 : 1 + random() % 7;
     for (std::size_t index = begin; index < place; ++index) {
-      if (!is_open(index, place) || random() % 8 >= eighths) continue;
       const Event& event = record->events[index];
+      if (is_durable(index, place) || random() % 8 >= eighths) continue;
       std::size_t from = 0;
       std::size_t to = event.size;
-      // File systems rely on a super block to be whole, at 0 (ext4) or 64 KiB (btrfs).
-      const bool whole = event.number == 0 || event.number == 65536;
-      if (part > 1 && random() % 4 == 0 && !whole) {
+      if (part > 1 && random() % 4 == 0 && event.offset != 0 && event.offset != 65536) {
         (random() % 2 == 0 ? from : to) = random() % (event.size / sector) * sector;
       }
       apply(crashed, event, from, to);
@@ -571,14 +520,13 @@ Counts Trial::check() {
       ++counts[unmountable];
       continue;
     }
-    const pid_t looking = start([&, place = place] {
+    const int status = wait_for(start([&, place = place] {
       ::alarm(60);
-      fs::current_path(mounted() + "/web");
-      ::_exit(static_cast<int>(look(place, writer)));
-    });
-    const int status = wait_for(looking);
-    const auto found =
-        static_cast<unsigned>(WIFEXITED(status) ? WEXITSTATUS(status) : 1 << hindered);
+      fs::current_path(mounted + "/web");
+      ::_exit(static_cast<int>(look(place, writer == "update")));
+    }));
+    unsigned found = 1U << hindered;
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 255) found = unsigned(WEXITSTATUS(status));
     for (unsigned finding = 0; finding < findings; ++finding) {
       counts[finding] += found >> finding & 1U;
     }
@@ -590,8 +538,7 @@ Counts Trial::check() {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 9) throw std::runtime_error("what the arguments are is at the head of power_cut.cpp");
-  ::umask(022);
+  if (argc != 9) throw std::runtime_error("see the usage in power_cut.cpp");
   record = reinterpret_cast<Record*>(map(-1, sizeof(Record), MAP_SHARED | MAP_ANONYMOUS));
   Trial trial{argv[1],
               argv[2],
@@ -600,18 +547,17 @@ int main(int argc, char** argv) try {
               std::stoul(argv[5]),
               std::stoul(argv[6]),
               static_cast<unsigned>(std::stoul(argv[7]))};
-  fs::create_directory(trial.mounted());
-  trial.run_workload();
-  const std::size_t unsynced = saves_without_barrier();
-  const Counts counts = trial.check();
+  fs::create_directory(trial.mounted);
+  trial.make_record();
+  const auto counts = trial.check();
 
+  const std::size_t unsynced = record->unsynced;
   std::printf("%zu", trial.points);
   for (const std::size_t count : counts) std::printf(" | %zu", count);
   std::printf(" | %zu\n", unsynced);
-  const bool breaks = counts[torn] + counts[lost] > 0;
-  if (argv[8] == std::string("fails")) return breaks ? 0 : 1;
-  const std::size_t bad = std::accumulate(counts.begin(), counts.end(), unsynced);
-  return bad == counts[left_over] ? 0 : 1;
+  if (argv[8] == std::string("fails")) return counts[torn] + counts[lost] > 0 ? 0 : 1;
+  const std::size_t all = std::accumulate(counts.begin(), counts.end(), unsynced);
+  return all == counts[left_over] ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "power_cut: %s\n", error.what());
   return 2;
