@@ -18,7 +18,7 @@ if [ "${1-}" = --short ]; then
   shift
 fi
 seed=${1:-$(($(date +%s) % 1000000))}
-lanes=4  # rows at the same time: they mostly wait
+lanes=8  # rows at the same time: they mostly wait
 scratch=''
 running=''
 
@@ -66,7 +66,7 @@ scratch=$(mktemp -d "$memory/oci-power-cut-XXXXXX")
 for system in 'ext4;;' 'ext4;;data=writeback' 'ext4;;noauto_da_alloc' 'ext4;-O fast_commit;' 'xfs;;' \
   'btrfs;;'; do
   case $length,$system in
-    long,*) savers='1 2' safe=3000 unsafe=1000 ;;
+    long,*) savers='1 2' safe=2000 unsafe=1000 ;;
     'short,ext4;;' | 'short,xfs;;') savers='1 2' safe=200 unsafe=80 ;;
     *) continue ;;
   esac
@@ -123,7 +123,7 @@ echo
 echo '| file system | writer | savers | crash points | torn | lost | hindered | owner or mode |' \
   'temporaries | unmountable | saves without a barrier |'
 echo '|---|---|---|---|---|---|---|---|---|---|---|'
-for number in 0 1 2 3; do
+for number in 0 1 2 3 4 5 6 7; do
   lane $number &
   running="$running $!"
 done
