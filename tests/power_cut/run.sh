@@ -62,7 +62,8 @@ scratch=$(mktemp -d "$memory/oci-power-cut-XXXXXX")
 "${CXX:-c++}" -std=c++17 -O1 -I"$root/include" "$root/tests/power_cut/power_cut.cpp" \
   $(pkg-config --cflags --libs fuse3) -o "$scratch/power_cut"
 
-# The rows: TYPE;MKFS OPTIONS;MOUNT OPTIONS;WRITER;SAVERS;POINTS;EXPECTED
+# The rows: TYPE;MKFS OPTIONS;MOUNT OPTIONS;WRITER;SAVERS;POINTS;EXPECTED. Linux refuses to mount ext4
+# where the first fast commit is torn inside of a block (EFSBADCRC).
 for system in 'ext4;;' 'ext4;;data=writeback' 'ext4;;noauto_da_alloc' 'ext4;-O fast_commit;' 'xfs;;' \
   'btrfs;;'; do
   case $length,$system in
@@ -70,9 +71,13 @@ for system in 'ext4;;' 'ext4;;data=writeback' 'ext4;;noauto_da_alloc' 'ext4;-O f
     'short,ext4;;' | 'short,xfs;;') savers='1 2' safe=200 unsafe=80 ;;
     *) continue ;;
   esac
+  case $system in
+    *fast_commit*) expected='holds if mounted' ;;
+    *) expected=holds ;;
+  esac
   for count in $savers; do
     for writer in save update; do
-      echo "$system;$writer;$count;$safe;holds"
+      echo "$system;$writer;$count;$safe;$expected"
     done
     [ "$length,$count" != short,2 ] || continue
     for writer in truncate 'no sync' 'no file sync' 'no directory sync'; do
@@ -101,7 +106,7 @@ row() {
   if [ $status = 0 ]; then
     echo "| $9 | $5 | $6 | $cells |"
   else
-    echo "| $9 | $5 | $6 | $cells | FAILED: expected that it $8"
+    echo "| $9 | $5 | $6 | $cells | FAILED, expected: $8"
     head -n 5 "$scratch/$1/output"
     echo "$9, $5, $6" >>"$scratch/failed"
   fi
