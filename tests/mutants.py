@@ -30,7 +30,8 @@ TOKEN = re.compile(r"""
   | (?P<op>::|->|\.\.\.|\+\+|--|&&|\|\||(?<=\s)>[>=](?=\s)|<<|[-+*/%&|^=!<]=|.)
   """, re.S | re.X)
 Token = collections.namedtuple("Token", "kind text start end")
-Mutant = collections.namedtuple("Mutant", "line kind old new text")  # text: of the whole region
+# place: "class::function"; text: of the whole region
+Mutant = collections.namedtuple("Mutant", "line place kind old new text")
 Region = collections.namedtuple("Region", "start end wrap switch mutants")
 
 PRECEDENCE = {op: level for level, ops in enumerate([
@@ -63,7 +64,8 @@ class Header:
 
     def __init__(self, text):
         self.text, self.tokens, self.match, self.regions = text, [], {}, []
-        self.constexpr = self.deduced = False  # of the function or lambda: its return type
+        self.place, self.constexpr = "", False  # of the function
+        self.deduced = False  # the return type of the function or lambda
         windows = []  # for each #if around: is this for Windows alone? None: another condition
         for found in TOKEN.finditer(text):
             kind = found.lastgroup.replace("mark", "string")
@@ -131,16 +133,20 @@ class Header:
             elif token == "(":
                 parameters = True
             elif token == "template":
-                after = self.after(i + 1)
+                start = after = self.after(i + 1)
             elif token == "{" and parameters:
+                outer = self.place
+                self.place += re.search(r"([\w~]+|operator\S+)\((?!auto)", before)[1]
                 self.constexpr = re.search(r"\bconstexpr\b", before) is not None
                 self.deduced = re.search(r"\bauto\b", before) is not None
                 self.block(i + 1, after - 1)
-                self.constexpr = False
+                self.place, self.constexpr = outer, False
                 start, parameters = after, False
             elif token == "{" and re.search(r"\b(namespace|class|struct|union)\b", before):
+                outer, name = self.place, re.search(r"(?:class|struct|union) ([\w:]+)", before)
+                self.place += f"{name[1]}::" if name else ""
                 self.scope(i + 1, after - 1)
-                start = after
+                start, self.place = after, outer
             elif token == "{" and not re.search(r"\benum\b", before):
                 self.variable(start, i + 1, after - 1)
             i = after
@@ -224,9 +230,9 @@ class Header:
 
     def change(self, i, j, first, last, kind, new):
         """The mutant of tokens i to j that has `new` in place of the tokens from first to last."""
-        parts = self.code(i, first), new, self.code(last, j)
         line = self.text.count("\n", 0, self.tokens[first].start) + 1
-        return Mutant(line, kind, self.code(first, last), new, " ".join(filter(None, parts)))
+        text = " ".join(filter(None, (self.code(i, first), new, self.code(last, j))))
+        return Mutant(line, self.place, kind, self.code(first, last), new, text)
 
     def expression(self, i, j, wrap, whole=()):
         """A full expression, or the statement that it makes: its mutants, and the lambdas in it."""
@@ -260,7 +266,7 @@ class Header:
 
     def operators(self, i, j, k, wrap):
         op = self.at(k)
-        # An operand that is left out, and a condition that is true or false, say more than negation.
+        # In conditions an operand is left out, or all is true or false: that says more.
         negates = wrap != "bool" and not any(
             self.at(n) in ("&&", "||", "?") and self.spaced(n) for n in range(i, j))
         if op in ("++", "--") or op == "!" and negates:
@@ -305,8 +311,8 @@ class Header:
                 for r in self.regions if r.wrap == "single" for m in r.mutants}
 
     def schemata(self, chosen):
-        """The header with these mutants, {mutant: number}, behind their switches. Each is on a line of
-        its own that says which it is, for the compiler's errors."""
+        """The header with these mutants, {mutant: number}, behind their switches. Each is on a line
+        of its own that says which it is, for the compiler's errors."""
         regions = [(r, {m: chosen[m] for m in r.mutants if m in chosen}) for r in self.regions]
         regions = sorted((r for r in regions if r[1]), key=lambda r: (r[0].start, -r[0].end))
         forms = {"stmt": ("{", "if ({}) {{ {} }} else", "{", "}}"),

@@ -114,19 +114,17 @@ class Tree:
 
     def weed(self, header, mutants, build):
         """The mutants that compile together; `build` is self.compile or self.make."""
-        while mutants:
-            errors = build(header.schemata(mutants))
-            if errors is None:
-                break
+        while errors := build(header.schemata(mutants)):
             bad = self.blamed(errors)
-            if not bad and len(mutants) > 1:  # they point to none: try each half
+            if not bad:  # the errors point to none: find one by halves
+                if not mutants or build(header.text):
+                    sys.exit("without a mutant, there are errors:\n" + errors)
                 items = list(mutants.items())
-                kept = {**self.weed(header, dict(items[::2]), build),
-                        **self.weed(header, dict(items[1::2]), build)}
-                bad = set(mutants.values()) - set(kept.values())
-                if not bad:
-                    sys.exit("the mutants do not compile together:\n" + errors)
-            mutants = {m: n for m, n in mutants.items() if bad and n not in bad}
+                while len(items) > 1:
+                    half = items[:len(items) // 2]
+                    items = half if build(header.schemata(dict(half))) else items[len(half):]
+                bad = {number for _, number in items}
+            mutants = {m: number for m, number in mutants.items() if number not in bad}
         return mutants
 
 
@@ -192,14 +190,19 @@ def main():
     results = collections.Counter()
     started = time.monotonic()
 
+    def described(mutant):
+        line = f"{mutant.place}: {lines[mutant.line - 1].strip()}"
+        return line, f"{mutant.kind}: {mutant.old} -> {mutant.new or 'nothing'}"
+
     def show(mutant):
-        change = f"{mutant.kind}: {mutant.old} -> {mutant.new or '(nothing)'}"
-        return f"{HEADER}:{mutant.line}: {lines[mutant.line - 1].strip()}\n    {change[:160]}"
+        line, change = described(mutant)
+        return f"{HEADER}:{mutant.line}: {line}\n    {change[:160]}"
 
     def reason(mutant):
         """The entry of the list that calls the mutant equivalent, if any."""
-        return next((entry for entry in listed if re.search(entry[0], lines[mutant.line - 1])
-                     and re.search(entry[1], f"{mutant.kind}: {mutant.old} -> {mutant.new}")), None)
+        line, change = described(mutant)
+        return next((entry for entry in listed
+                     if re.search(entry[0], line) and re.search(entry[1], change)), None)
 
     def report(mutant, killer):
         entry = reason(mutant)
@@ -212,7 +215,7 @@ def main():
 
     singles = header.singles()
     mutants = {m: n for m, n in header.mutants().items()
-               if re.search(options.match, lines[m.line - 1])}
+               if re.search(options.match, described(m)[0])}
     if options.sample:
         order = sorted(mutants.items(), key=lambda pair: hashlib.sha256(
             f"{pair[1]} {header.text}".encode()).digest())
