@@ -55,7 +55,7 @@ TOKENS = [  # (kind, the token with its scope, instead)
         "value_t::array object", "value_t::object array")),
 ]
 DECLARATION = re.compile(r"(const|static|auto)\b|"
-                         r"(?!return|throw|delete)[\w:]+(<.*?>)?[&*]* \w+ ?[;=({\[]")
+                         r"(?!return|throw|delete)[\w:]+(<.*?>)?[&*]*( const)? \w+ ?[;=({\[]")
 NO_CODE = ("using", "typedef", "static_assert", "struct", "class", "enum", "template", "constexpr")
 
 
