@@ -1,6 +1,6 @@
 // oci/state.hpp: the state documents of the OCI runtime specification, for C++17.
 // SPDX-License-Identifier: Apache-2.0
-// Documentation: README.md beside include/, and
+// Documentation: README.md beside include/. The specification:
 // https://github.com/opencontainers/runtime-spec (runtime.md, section State; config-linux.md,
 // section The Container Process State). Needs nlohmann/json 3.9.1 or later, and nothing else.
 
@@ -12,13 +12,17 @@
 #define OCI_STATE_VERSION_PATCH 0
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <ios>
 #include <istream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -27,6 +31,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -36,22 +41,23 @@
 #include <random>
 #else
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
 
 namespace oci {
-inline namespace v1 {  // the major version: two of them can meet in one program
+inline namespace v1_0_0 {  // the full version: two of them can be used in one program
 
 // ---- Types -------------------------------------------------------------------------------------
 
-/// The runtime status of a container (runtime.md, State: `status`). A status that a runtime defines
-/// for itself is not one of these: it needs a type of one's own (README, "A status of your own").
+/// The runtime status of a container (runtime.md, State: `status`).
 enum class ContainerState {
-  creating = 1,  ///< the container is being created
-  created = 2,   ///< create is done, and the user's program has not been started
-  running = 3,   ///< the container process has executed the user's program and has not exited
-  stopped = 0,   ///< the container process has exited; the default
+  stopped,   ///< the container process has exited; the default
+  creating,  ///< the container is being created
+  created,   ///< the create operation has finished; the user's program has not been started
+  running,   ///< the container process has executed the user's program and has not exited
+  other,     ///< a status that the runtime defines, such as "paused": see State::other_status
 };
 
 /// Key values associated with a container (runtime.md, State: `annotations`).
@@ -65,7 +71,9 @@ struct State {
   std::string id{};
   /// "status": the runtime status of the container.
   ContainerState status{};
-  /// "pid": the ID of the container process, as the reader sees it; none where there is no process.
+  /// The name of the status where `status` is `other`. Ignored where it is not.
+  std::string other_status{};
+  /// "pid": the ID of the container process, as the reader sees it. Runtimes also write 0 and -1.
   std::optional<std::int32_t> pid{};
   /// "bundle": the absolute path to the container's bundle directory.
   std::filesystem::path bundle{};
@@ -91,16 +99,24 @@ struct ContainerProcessState {
   State state{};
 };
 
-/// The name of a status in the documents: "creating", "created", "running" or "stopped"; empty for
-/// a value that is none of the four.
+/// The name of an enumerator: "stopped", "creating", "created", "running" or "other"; empty for a
+/// value that is no enumerator.
 [[nodiscard]] constexpr std::string_view to_string(ContainerState status) noexcept {
   switch (status) {
+    case ContainerState::stopped: return "stopped";
     case ContainerState::creating: return "creating";
     case ContainerState::created: return "created";
     case ContainerState::running: return "running";
-    case ContainerState::stopped: return "stopped";
+    case ContainerState::other: return "other";
   }
   return {};
+}
+
+/// The name of the status as in the document: `other_status` where the status is `other`. A runtime
+/// chose it, so quote it before you log it.
+[[nodiscard]] inline std::string status_name(const State& state) {
+  if (state.status == ContainerState::other) return state.other_status;
+  return std::string(to_string(state.status));
 }
 
 // ---- JSON --------------------------------------------------------------------------------------
@@ -121,12 +137,28 @@ inline std::string printable(std::string_view text) {
   return quoted;
 }
 
+/// The name of a file, whole: control characters and bytes that are not UTF-8 are escaped.
+inline std::string printable_file(std::string_view name) {
+  using nlohmann::json;
+  std::string text;
+  for (std::size_t size = 1; !name.empty(); name.remove_prefix(size), size = 1) {
+    while (size < name.size() && (static_cast<unsigned char>(name[size]) & 0xC0U) == 0x80U) ++size;
+    const std::string character(name.substr(0, size));
+    const std::string escaped = json(character).dump(-1, ' ', true, json::error_handler_t::replace);
+    const bool control = character < " " || character == "\x7F" ||
+                         ("\xC2\x80" <= character && character <= "\xC2\x9F");
+    const bool keep = !control && escaped.find("\\ufffd") == std::string::npos;
+    text += keep ? character : escaped.substr(1, escaped.size() - 2);
+  }
+  return text;
+}
+
 }  // namespace detail
 
 /// The content of a document is wrong: it is no JSON, or holds a wrong type, a number out of range,
-/// an unknown status, a name that stands twice, a string that is not UTF-8. what() says where, what
-/// was expected and what was found: "/run/web/state.json: /state/pid: expected ..., found ...".
-/// What it quotes of the input is cut and made printable. The inherited `id` is 0.
+/// a duplicate name, a string that is not UTF-8. what() says where, what was expected and what was
+/// found: "/run/web/state.json: /state/pid: expected ..., found ...". What it quotes of the
+/// document is cut and made printable. The inherited `id` is 0.
 class Error : public nlohmann::json::exception {
  public:
   /// For conversions of your own: `pointer` is the JSON Pointer (RFC 6901) of the offending value,
@@ -159,9 +191,10 @@ class Error : public nlohmann::json::exception {
 
   static std::string text(const std::string& pointer, const std::string& message,
                           const std::string& file) {
-    std::string way = detail::printable(pointer);
-    way = way.substr(1, way.size() - 2);  // without the quotes
-    return (file.empty() ? "" : file + ": ") + (way.empty() ? "" : way + ": ") + message;
+    std::string where = detail::printable(pointer);
+    where = where.substr(1, where.size() - 2);  // without the quotes
+    return (file.empty() ? "" : detail::printable_file(file) + ": ") +
+           (where.empty() ? "" : where + ": ") + message;
   }
 
   std::shared_ptr<const Parts> parts_;  // shared, so that a copy can't throw
@@ -169,45 +202,145 @@ class Error : public nlohmann::json::exception {
 
 namespace detail {
 
-/// The members of each document, in the order in which they are written. What an absent one and a
-/// null mean, and what is accepted, follows from the type of the C++ member: see read() and
-/// write().
-template <class Visit>
-void for_each_member(const State*, Visit visit) {
-  visit("ociVersion", &State::version);
-  visit("id", &State::id);
-  visit("status", &State::status);
-  visit("pid", &State::pid);
-  visit("bundle", &State::bundle);
-  visit("annotations", &State::annotations);
+/// A status, with the name that it has where it is `other`.
+template <class Status, class Name>
+struct NamedStatus {
+  Status& status;
+  Name& other;
+
+  friend bool operator==(const NamedStatus& left, const NamedStatus& right) {
+    return left.status == right.status &&
+           (left.status != ContainerState::other || left.other == right.other);
+  }
+};
+template <class Status, class Name>
+NamedStatus(Status&, Name&) -> NamedStatus<Status, Name>;
+
+/// A member of a JSON object, and where its value lies in a struct.
+template <class Class, class Value>
+struct Member {
+  std::string_view name;
+  Value Class::*value;
+
+  template <class T>
+  [[nodiscard]] auto& of(T& object) const {
+    return object.*value;
+  }
+};
+
+template <class Class>
+struct StatusMember {
+  std::string_view name;
+  ContainerState Class::*status;
+  std::string Class::*other;
+
+  template <class T>
+  [[nodiscard]] auto of(T& object) const {
+    return NamedStatus{object.*status, object.*other};
+  }
+};
+
+struct NoMembers {};
+
+}  // namespace detail
+
+/// A member of a JSON object for a list of members: its name, in ASCII, and the C++ member.
+template <class Class, class Value>
+constexpr auto member(std::string_view name, Value Class::*value) {
+  return detail::Member<Class, Value>{name, value};
 }
 
-template <class Visit>
-void for_each_member(const ContainerProcessState*, Visit visit) {
-  visit("ociVersion", &ContainerProcessState::version);
-  visit("fds", &ContainerProcessState::fds);
-  visit("pid", &ContainerProcessState::pid);
-  visit("metadata", &ContainerProcessState::metadata);
-  visit("state", &ContainerProcessState::state);
+/// The same for a status: the second C++ member has the name where the first is `other`.
+template <class Class>
+constexpr auto member(std::string_view name, ContainerState Class::*status,
+                      std::string Class::*other) {
+  return detail::StatusMember<Class>{name, status, other};
 }
 
-/// Lets a template take the two structs and no type derived from them, which would be sliced.
+/// The JSON members of a type, in the order in which they are written. All conversions and
+/// comparisons come from it. A type of your own that derives from State or ContainerProcessState
+/// joins in with a list of its own (README, "Extending with your own members"):
+///
+///     template <>
+///     inline constexpr auto oci::members<Container> =
+///         oci::extend<oci::State>(oci::member("owner", &Container::owner));
 template <class T>
-using if_struct =
-    std::enable_if_t<std::is_same_v<T, State> || std::is_same_v<T, ContainerProcessState>, int>;
+inline constexpr auto members = detail::NoMembers{};
 
-/// For the types that are derived from them.
-template <class T, class Plain = std::remove_reference_t<T>>
-using if_derived =
-    std::enable_if_t<(std::is_base_of_v<State, Plain> && !std::is_same_v<State, Plain>) ||
-                         (std::is_base_of_v<ContainerProcessState, Plain> &&
-                          !std::is_same_v<ContainerProcessState, Plain>),
-                     int>;
+template <>
+inline constexpr auto members<State> = std::tuple{
+    member("ociVersion", &State::version),
+    member("id", &State::id),
+    member("status", &State::status, &State::other_status),
+    member("pid", &State::pid),
+    member("bundle", &State::bundle),
+    member("annotations", &State::annotations),
+};
 
-/// `token` as a step of a JSON Pointer, escaped as RFC 6901 asks.
-inline std::string pointer_step(std::string_view token) {
+template <>
+inline constexpr auto members<ContainerProcessState> = std::tuple{
+    member("ociVersion", &ContainerProcessState::version),
+    member("fds", &ContainerProcessState::fds),
+    member("pid", &ContainerProcessState::pid),
+    member("metadata", &ContainerProcessState::metadata),
+    member("state", &ContainerProcessState::state),
+};
+
+/// The members of Base, then more. Two of one name do not compile.
+template <class Base, class... More>
+constexpr auto extend(const More&... more) {
+  const auto list = std::tuple_cat(members<Base>, std::tuple{more...});
+  std::apply(
+      [](const auto&... member) {
+        const std::array names{member.name...};
+        for (std::size_t i = 0; i < names.size(); ++i) {
+          for (std::size_t j = 0; j < i; ++j) {
+            if (names[i] == names[j]) throw "duplicate name in a list of members";
+          }
+        }
+      },
+      list);
+  return list;
+}
+
+namespace detail {
+
+/// Whether T itself, and not only a base class of it, has a list of members.
+template <class T>
+inline constexpr bool has_members =
+    !std::is_same_v<std::remove_const_t<decltype(members<T>)>, NoMembers>;
+
+template <class T>
+using if_has_members = std::enable_if_t<has_members<T>, int>;
+
+/// The kind of document that a T is converted to: ordered_json, which keeps the order of members,
+/// or json where the conversions of T know that one alone.
+template <class T>
+using DocumentOf = std::conditional_t<!std::is_same_v<T, nlohmann::json> &&
+                                          std::is_constructible_v<nlohmann::ordered_json, const T&>,
+                                      nlohmann::ordered_json, nlohmann::json>;
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// Calls `call`. An exception of nlohmann's that a user's own conversion throws becomes an Error.
+template <class Call>
+decltype(auto) with_errors(Call call) {
+  try {
+    return call();
+  } catch (const Error&) {
+    throw;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error({}, error.what());
+  }
+}
+
+/// A step of a JSON Pointer, escaped as in RFC 6901.
+inline std::string pointer_step(std::string_view name) {
   std::string step{"/"};
-  for (const char c : token) {
+  for (const char c : name) {
     if (c == '~') {
       step += "~0";
     } else if (c == '/') {
@@ -219,14 +352,14 @@ inline std::string pointer_step(std::string_view token) {
   return step;
 }
 
-/// Calls `call`, and puts `token` in front of the pointer of an Error that leaves it: whoever
-/// descends into a value does so within its token, and an Error arrives with the whole way.
+/// Calls `call`, which works on the member or element `name` of a value: an Error that it throws
+/// gets this step in front of its pointer.
 template <class Call>
-void within(std::string_view token, Call call) {
+void within(std::string_view name, Call call) {
   try {
     call();
   } catch (const Error& error) {
-    throw Error(pointer_step(token) + error.pointer(), error.message());
+    throw Error(pointer_step(name) + error.pointer(), error.message());
   }
 }
 
@@ -245,235 +378,327 @@ Error mismatch(const std::string& expected, const Json& found) {
   return {{}, text};
 }
 
-inline std::filesystem::path path_from_utf8(std::string&& text) {
+/// The status of that name; `other` for a name that is none of the specification's.
+inline ContainerState status_named(std::string_view name) {
+  for (const auto status : {ContainerState::stopped, ContainerState::creating,
+                            ContainerState::created, ContainerState::running}) {
+    if (name == to_string(status)) return status;
+  }
+  return ContainerState::other;
+}
+
+/// The name that a document has for a status. Throws Error where it can have none.
+inline std::string_view document_name(ContainerState status, std::string_view other) {
+  if (status == ContainerState::other) {
+    if (!other.empty() && status_named(other) == ContainerState::other) return other;
+    throw Error({}, "expected a status of the runtime's own, found " + printable(other));
+  }
+  if (!to_string(status).empty()) return to_string(status);
+  throw Error({}, "expected a ContainerState, found " + std::to_string(static_cast<int>(status)));
+}
+
+inline void set_path(std::filesystem::path& path, std::string&& utf8) {
 #ifdef _WIN32  // where paths are UTF-16
   try {
 #ifdef __cpp_char8_t
-    return std::u8string(text.begin(), text.end());
+    path = std::u8string(utf8.begin(), utf8.end());
 #else
-    return std::filesystem::u8path(text);
+    path = std::filesystem::u8path(utf8);
 #endif
   } catch (const std::system_error&) {
-    throw Error({}, "expected UTF-8, found " + printable(text));
+    throw Error({}, "expected UTF-8, found " + printable(utf8));
   }
 #else
-  return std::move(text);
+  path = std::move(utf8);
 #endif
 }
 
-inline std::string path_to_utf8(const std::filesystem::path& path) {
 #ifdef _WIN32
+inline std::string path_to_utf8(const std::filesystem::path& path) {
   try {
     const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
     return {text.begin(), text.end()};
   } catch (const std::system_error&) {
     throw Error({}, "expected a path in UTF-16, found half of a surrogate pair");
   }
+}
 #else
-  return path.native();
+inline const std::string& path_to_utf8(const std::filesystem::path& path) { return path.native(); }
 #endif
+
+// How a value of each type is read: the rules, once, for two kinds of source. A DocumentSource is a
+// value in a document of nlohmann's; there, what breaks a rule is an Error. A TextSource stands at
+// a value in a text; it gives up at what it does not know, right or wrong: read_value() then
+// returns false, and the document decides. The C++ value has its default before.
+
+template <class Source>
+bool read_value(Source& source, std::string& value) {
+  return source.string(value) || source.refuse("a string");
 }
 
-// read() takes a C++ value, which has its default before, out of a JSON value. There is one for
-// each type that a member can have, and it holds that type's rules. It moves the strings out of a
-// `json` that is not const.
-
-/// The string, array or object that `json` holds, const where `json` is.
-template <class T, class Json>
-auto& get_ref(Json& json) {
-  return json.template get_ref<std::conditional_t<std::is_const_v<Json>, const T, T>&>();
-}
-
-template <class Json>
-void read(Json& json, std::string& value) {
-  if (!json.is_string()) throw mismatch("a string", json);
-  value = std::move(get_ref<typename Json::string_t>(json));
-}
-
-template <class Json>
-void read(Json& json, std::filesystem::path& value) {
+template <class Source>
+bool read_value(Source& source, std::filesystem::path& value) {
   std::string text;
-  read(json, text);
-  value = path_from_utf8(std::move(text));
+  if (!read_value(source, text)) return false;
+  set_path(value, std::move(text));
+  return true;
 }
 
-template <class Json>
-void read(Json& json, ContainerState& value) {
-  for (const auto status : {ContainerState::creating, ContainerState::created,
-                            ContainerState::running, ContainerState::stopped}) {
-    if (json.is_string() && get_ref<typename Json::string_t>(json) == to_string(status)) {
-      value = status;
-      return;
-    }
-  }
-  throw mismatch(R"("creating", "created", "running" or "stopped")", json);
+template <class Source>
+bool read_value(Source& source, NamedStatus<ContainerState, std::string> value) {
+  std::string name;
+  if (!source.string(name) || name.empty()) return source.refuse("a string that is not empty");
+  value.status = status_named(name);
+  if (value.status == ContainerState::other) value.other = std::move(name);
+  return true;
 }
 
-template <class Json>
-void read(Json& json, std::int32_t& value) {
-  bool fits = false;
-  if (json.is_number_unsigned()) {
-    fits = json.template get<std::uint64_t>() <= std::uint64_t{INT32_MAX};
-  } else if (json.is_number_integer()) {
-    const auto number = json.template get<std::int64_t>();
-    fits = INT32_MIN <= number && number <= INT32_MAX;
-  }
-  if (!fits) throw mismatch("an integer from -2147483648 to 2147483647", json);
-  value = json.template get<std::int32_t>();
+/// Null is none.
+template <class Source, class T>
+bool read_value(Source& source, std::optional<T>& value) {
+  return source.null() || read_value(source, value.emplace());
 }
 
-/// Null reads as no elements: Go's encoder writes it for a nil slice.
-template <class Json>
-void read(Json& json, std::vector<std::string>& value) {
-  if (json.is_null()) return;
-  if (!json.is_array()) throw mismatch("an array of strings", json);
-  for (auto& element : get_ref<typename Json::array_t>(json)) {
-    within(std::to_string(value.size()), [&] {
-      std::string text;
-      read(element, text);
-      value.push_back(std::move(text));
-    });
-  }
-}
-
-template <class Json>
-void read(Json& json, Annotations& value) {
-  if (!json.is_object()) throw mismatch("an object whose values are strings", json);
-  const auto add = [&](auto&& name, auto& element) {
-    const auto added =
-        value.emplace_hint(value.end(), std::forward<decltype(name)>(name), std::string{});
-    within(added->first, [&] { read(element, added->second); });
+/// Null is no elements: Go's encoder writes it for a nil slice.
+template <class Source, class T>
+bool read_value(Source& source, std::vector<T>& value) {
+  const auto read_element = [&](auto& element) {
+    T item{};
+    if (!read_value(element, item)) return false;
+    value.push_back(std::move(item));
+    return true;
   };
-  auto& members = get_ref<typename Json::object_t>(json);
-  if constexpr (std::is_same_v<Json, nlohmann::json>) {  // not const: the names are moved out, too
-    while (!members.empty()) {
-      auto member = members.extract(members.begin());
-      add(std::move(member.key()), member.mapped());
-    }
+  return source.null() || source.array(read_element) ||
+         source.refuse(std::is_same_v<T, std::string> ? "an array of strings" : "an array");
+}
+
+template <class Source, class T>
+bool read_value(Source& source, std::map<std::string, T>& value) {
+  const auto read_member = [&](std::string_view name, auto& element) {
+    const std::size_t size = value.size();
+    const auto added = value.emplace_hint(value.end(), name, T{});
+    return value.size() > size && read_value(element, added->second);
+  };
+  return source.object(read_member) ||
+         source.refuse(std::is_same_v<T, std::string> ? "an object whose values are strings"
+                                                      : "an object");
+}
+
+/// A struct: an absent member keeps its default, and one that is not in the list is ignored.
+template <class Source, class T>
+bool read_members(Source& source, T& value) {
+  std::array<bool, std::tuple_size_v<decltype(members<T>)>> seen{};
+  std::vector<std::string_view> ignored;
+  const auto read_member = [&](std::string_view name, auto& element) {
+    std::size_t index = 0;
+    bool done = false;
+    const auto read_if_named = [&](const auto& member) {
+      if (name != member.name) return ++index == 0;
+      done = !std::exchange(seen[index], true) && read_value(element, member.of(value));
+      return true;
+    };
+    const bool known = std::apply(
+        [&](const auto&... member) { return (read_if_named(member) || ...); }, members<T>);
+    return known ? done : element.ignore(name, ignored);
+  };
+  return source.object(read_member) || source.refuse("an object");
+}
+
+/// All other types: integers, structs with a list, and what nlohmann alone can convert.
+template <class Source, class T>
+bool read_value(Source& source, T& value) {
+  if constexpr (has_members<T>) {
+    return read_members(source, value);
+  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    using Limits = std::numeric_limits<T>;
+    return source.integer(value) ||
+           source.refuse("an integer from " + std::to_string((Limits::min)()) + " to " +
+                         std::to_string((Limits::max)()));
   } else {
-    for (auto& [name, element] : members) add(name, element);
+    return source.convert(value);
   }
 }
 
-/// Null reads as none.
-template <class Json, class T>
-void read(Json& json, std::optional<T>& value) {
-  if (!json.is_null()) read(json, value.emplace());
+/// The number of bytes of the integer that `text` begins with, or 0 where it is none that T holds.
+template <class T>
+std::size_t read_integer(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} ? static_cast<std::size_t>(end - text.data()) : 0;
 }
 
-/// A member that is absent gets its default, and one that has no place in the struct is ignored.
-template <class Json, class T, if_struct<T> = 0>
-void read(Json& json, T& value) {
-  if (!json.is_object()) throw mismatch("an object", json);
-  T fresh;  // `value` stays as it is until nothing can throw any more
-  for_each_member(&fresh, [&](const char* name, auto member) {
-    const auto found = json.find(name);
-    if (found != json.end()) within(name, [&] { read(*found, fresh.*member); });
-  });
-  value = std::move(fresh);
-}
-
-// write() sets the member `name` of a JSON object.
-
-template <class Json, class T>
-void write(Json& json, const char* name, const T& value) {
-  json[name] = value;
-}
-
+/// A value in a document, to read from.
 template <class Json>
-void write(Json& json, const char* name, const std::filesystem::path& value) {
-  json[name] = path_to_utf8(value);
+class DocumentSource {
+ public:
+  explicit DocumentSource(const Json& json) : json_(json) {}
+
+  [[noreturn]] bool refuse(const std::string& expected) { throw mismatch(expected, json_); }
+
+  bool null() { return json_.is_null(); }
+
+  bool string(std::string& value) {
+    if (!json_.is_string()) return false;
+    const auto& text = json_.template get_ref<const typename Json::string_t&>();
+    value.assign(text.data(), text.size());
+    return true;
+  }
+
+  template <class T>
+  bool integer(T& value) {
+    if (!json_.is_number_integer()) return false;
+    const auto digits = json_.dump();
+    return read_integer({digits.data(), digits.size()}, value) == digits.size();
+  }
+
+  template <class Read>
+  bool array(Read read_element) {
+    if (!json_.is_array()) return false;
+    std::size_t index = 0;
+    for (const Json& json : json_) {
+      DocumentSource element(json);
+      within(std::to_string(index++), [&] { read_element(element); });
+    }
+    return true;
+  }
+
+  template <class Read>
+  bool object(Read read_member) {
+    if (!json_.is_object()) return false;
+    for (const auto& item : json_.template get_ref<const typename Json::object_t&>()) {
+      const std::string_view name(item.first.data(), item.first.size());
+      DocumentSource element(item.second);
+      within(name, [&] { read_member(name, element); });
+    }
+    return true;
+  }
+
+  bool ignore(std::string_view, std::vector<std::string_view>&) { return true; }
+
+  template <class T>
+  bool convert(T& value) {
+    value = with_errors([&] { return json_.template get<T>(); });
+    return true;
+  }
+
+ private:
+  const Json& json_;
+};
+
+// How a value is written: text and documents are made of what these give for each type.
+
+template <class T>
+const T& written(const T& value) {
+  return value;
+}
+inline decltype(auto) written(const std::filesystem::path& value) { return path_to_utf8(value); }
+inline std::string_view written(NamedStatus<const ContainerState, const std::string> value) {
+  return document_name(value.status, value.other);
+}
+template <class T>
+decltype(auto) written(const std::optional<T>& value) {
+  return written(*value);
 }
 
+/// Calls `write` with the name and the value of each member that `value` has, in the list's order.
+template <class T, class Write>
+void for_each_member(const T& value, Write write) {
+  const auto write_member = [&](const auto& member) {
+    const auto& item = member.of(value);
+    bool present = true;
+    if constexpr (is_optional<std::decay_t<decltype(item)>>) present = item.has_value();
+    if (present) write(member.name, item);
+  };
+  std::apply([&](const auto&... member) { (write_member(member), ...); }, members<T>);
+}
+
+/// The document for a value of any type.
 template <class Json, class T>
-void write(Json& json, const char* name, const std::optional<T>& value) {
-  if (value) write(json, name, *value);
+Json to_document(const T& value) {
+  if constexpr (has_members<T>) {
+    Json object = Json::object();
+    for_each_member(value, [&](std::string_view name, const auto& item) {
+      within(name, [&] {
+        object[typename Json::object_t::key_type(name)] = to_document<Json>(written(item));
+      });
+    });
+    return object;
+  } else if constexpr (std::is_same_v<T, std::string_view>) {
+    return typename Json::string_t(value.data(), value.size());
+  } else if constexpr (std::is_constructible_v<Json, const T&>) {
+    return with_errors([&] { return Json(value); });
+  } else {
+    return with_errors([&] { return DocumentOf<T>(value); });
+  }
 }
 
 }  // namespace detail
 
-/// Sets `json` to the name of `status`. Throws Error for a value that is none of the four.
+/// Sets `json` to the name of `status`. Throws Error for `other`, whose name it does not have, and
+/// for a value that is no enumerator.
 template <class Json>
 void to_json(Json& json, ContainerState status) {
-  if (to_string(status).empty()) {
-    throw detail::mismatch("a ContainerState", Json(static_cast<int>(status)));
-  }
-  json = std::string(to_string(status));
+  json = detail::to_document<Json>(detail::document_name(status, {}));
 }
 
-/// Sets `status` from its name. Throws Error, and leaves `status` as it was, for anything else.
+/// Sets `status` from its name. Throws Error, and leaves `status` as it was, for anything but the
+/// names of the specification: a ContainerState has no place for another one, a State has.
 template <class Json>
 void from_json(const Json& json, ContainerState& status) {
-  detail::read(json, status);
-}
-
-/// Sets `json` to the document for `value`, a State or a ContainerProcessState. Members that are
-/// none are left out. Throws Error, and leaves `json` as it was, for a status that is none of the
-/// four. A derived type needs a to_json of its own (README, "Members of your own").
-template <class Json, class T, detail::if_struct<T> = 0>
-void to_json(Json& json, const T& value) {
-  Json object = Json::object();
-  if constexpr (std::is_same_v<Json, nlohmann::ordered_json>) {
-    // Its objects are vectors of const names: to grow, they copy what they hold.
-    object.template get_ref<typename Json::object_t&>().reserve(6);
+  std::string name;
+  detail::DocumentSource<Json> source(json);
+  const auto found = source.string(name) ? detail::status_named(name) : ContainerState::other;
+  if (found == ContainerState::other) {
+    source.refuse(R"("creating", "created", "running" or "stopped" (another needs a State))");
   }
-  detail::for_each_member(&value, [&](const char* name, auto member) {
-    detail::within(name, [&] { detail::write(object, name, value.*member); });
-  });
-  json = std::move(object);
+  status = found;
 }
 
-/// Sets `value` from its document: every member of it, those that are absent to their defaults.
-/// Throws Error, and leaves `value` as it was, where the document is not as the specification has
-/// it (the README has the table).
-template <class Json>
-void from_json(const Json& json, State& value) {
-  detail::read(json, value);
+/// Sets `json` to the document for `value`, of a type with a list of members. Members that are none
+/// are left out. Throws Error, and leaves `json` as it was, for a status without a proper name.
+template <class Json, class T, detail::if_has_members<T> = 0>
+void to_json(Json& json, const T& value) {
+  json = detail::to_document<Json>(value);
 }
 
-template <class Json>
-void from_json(const Json& json, ContainerProcessState& value) {
-  detail::read(json, value);
+/// Sets `value` from its document: every member in its list, those that are absent to their
+/// defaults. Throws Error, and leaves `value` as it was, where the document is not as the
+/// specification has it (the README has the table).
+template <class Json, class T, detail::if_has_members<T> = 0>
+void from_json(const Json& json, T& value) {
+  T fresh{};
+  detail::DocumentSource<Json> source(json);
+  detail::read_value(source, fresh);
+  value = std::move(fresh);
 }
-
-/// These catch a derived type without conversions of its own, which would be sliced; any that it
-/// has is the better match. (That is also why from_json is no template over the two structs:
-/// nlohmann/json 3.10.5 has a template of its own that fits them in C++20, and neither would be the
-/// better match.)
-template <class Json, class T, class... None, detail::if_derived<T> = 0>
-void to_json(Json& json, const T& value, None...) = delete;
-
-template <class Json, class T, detail::if_derived<T> = 0>
-void from_json(const Json& json, T&& value) = delete;
 
 /// Whether all members are equal; `bundle` as paths are, for which /a//b is /a/b.
-template <class T, detail::if_struct<T> = 0>
+template <class T, detail::if_has_members<T> = 0>
 [[nodiscard]] bool operator==(const T& left, const T& right) {
-  bool equal = true;
-  detail::for_each_member(
-      &left, [&](const char*, auto member) { equal = equal && left.*member == right.*member; });
-  return equal;
+  return std::apply(
+      [&](const auto&... member) { return ((member.of(left) == member.of(right)) && ...); },
+      members<T>);
 }
 
-template <class T, detail::if_struct<T> = 0>
+template <class T, detail::if_has_members<T> = 0>
 [[nodiscard]] bool operator!=(const T& left, const T& right) {
   return !(left == right);
 }
 
-/// Prints the name.
+/// Prints the name of the enumerator.
 inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
   return out << to_string(status);
 }
 
-/// Prints the JSON of a State or a ContainerProcessState. For a log or a failed assertion: it never
-/// throws for what `value` holds; bytes that are not UTF-8 become U+FFFD.
-template <class T, detail::if_struct<T> = 0>
+/// Prints the JSON text. For a log or a failed assertion: it never throws for what `value` holds;
+/// bytes that are not UTF-8 become U+FFFD.
+template <class T, detail::if_has_members<T> = 0>
 std::ostream& operator<<(std::ostream& out, const T& value) {
   using Json = nlohmann::ordered_json;
   std::string text;
   try {
     text = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
-  } catch (const Error& error) {  // no such status or, on Windows, no such path
+  } catch (
+      const Error& error) {  // a status without a name or, on Windows, a path that is no UTF-16
     text = error.what();
   }
   return out << text;
@@ -481,24 +706,86 @@ std::ostream& operator<<(std::ostream& out, const T& value) {
 
 namespace detail {
 
-/// Says at which line and column, in bytes, the byte stands after which nlohmann's parser stopped:
-/// `position` is the number of those that it has read.
-inline Error syntax_error(std::string_view text, std::size_t position, const std::string& message) {
-  const std::string_view before = text.substr(0, position - 1);
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const auto column = position - (before.rfind('\n') + 1);  // npos + 1 is 0
-  return {{},
-          "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message};
+[[noreturn]] inline void refuse(const std::string& pointer, const std::string& expected,
+                                const std::string& found) {
+  throw Error(pointer, "expected " + expected + ", found " + found);
 }
 
-/// Builds a document from the events of nlohmann's parser, as nlohmann's own parser does, but
-/// refuses a name that stands twice in one object.
+}  // namespace detail
+
+/// Checks what the specification asks of a state beyond the types (runtime.md, State): for a hook
+/// before it acts on what it was told, and for a runtime before it saves. Throws Error for the
+/// first of these: `version` or `id` empty; `status` without a proper name; `pid` negative or, on
+/// Linux, none while created or running; `bundle` not absolute. It can't tell that a document had
+/// no `status`, which reads as stopped.
+inline void validate(const State& state) {
+  if (state.version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
+  if (state.id.empty()) detail::refuse("/id", "an ID", R"("")");
+  detail::within("status", [&] { detail::document_name(state.status, state.other_status); });
+  if (state.pid && *state.pid < 0) {
+    detail::refuse("/pid", "0 or greater", std::to_string(*state.pid));
+  }
+#ifdef __linux__
+  if (!state.pid &&
+      (state.status == ContainerState::created || state.status == ContainerState::running)) {
+    detail::refuse("/pid", "a process ID, as the status is " + status_name(state), "none");
+  }
+#endif
+  if (!state.bundle.is_absolute()) {
+    detail::within("bundle", [&] {
+      detail::refuse("", "an absolute path", detail::printable(detail::path_to_utf8(state.bundle)));
+    });
+  }
+}
+
+/// The same for a container process: `version` empty or `pid` negative, and what is wrong with its
+/// `state`.
+inline void validate(const ContainerProcessState& process) {
+  if (process.version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
+  if (process.pid < 0) detail::refuse("/pid", "0 or greater", std::to_string(process.pid));
+  detail::within("state", [&] { validate(process.state); });
+}
+
+}  // namespace v1_0_0
+}  // namespace oci
+
+/// Where nlohmann/json looks for the conversions of T, and of no type that derives from it. (The
+/// functions alone would do, but for version 3.10.5: in C++20 it takes State for a string.)
+template <class T>
+struct nlohmann::adl_serializer<T, std::enable_if_t<oci::detail::has_members<T>>> {
+  template <class Json>
+  static void to_json(Json& json, const T& value) {
+    oci::to_json(json, value);
+  }
+  template <class Json>
+  static void from_json(const Json& json, T& value) {
+    oci::from_json(json, value);
+  }
+};
+
+namespace oci {
+inline namespace v1_0_0 {
+
+// ---- Text --------------------------------------------------------------------------------------
+
+namespace detail {
+
+/// Builds a document from the events of nlohmann's parser, as its own parse() does, but refuses
+/// duplicate names and NUL bytes. It throws nothing: the first error is kept.
 template <class Json>
 class DocumentBuilder final : public nlohmann::json_sax<Json> {
  public:
   explicit DocumentBuilder(std::string_view text) : text_(text) {}
 
+  /// Whether the text is one JSON value: then it is in document(), else the reason is in error().
+  bool build() {
+    const std::size_t nul = text_.find('\0');  // which nlohmann's parser takes for the end
+    if (nul == std::string_view::npos) return Json::sax_parse(text_.begin(), text_.end(), this);
+    return fail(nul + 1, "expected JSON text, found a NUL byte");
+  }
+
   Json& document() { return document_; }
+  const Error& error() const { return *error_; }
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -518,10 +805,10 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     const auto [member, added] = open_.back()->emplace(std::move(name), nullptr);
     member_ = &*member;
     if (!added) {
-      throw Error(pointer(),
-                  "expected one member named " + printable(member.key()) + ", found two");
+      error_.emplace(pointer(),
+                     "expected one member named " + printable(member.key()) + ", found two");
     }
-    return true;
+    return added;
   }
 
   bool parse_error(std::size_t position, const std::string& token,
@@ -532,10 +819,21 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
     const std::size_t quote = message.rfind('\'' + token + '\'');
     if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));
-    throw syntax_error(text_, position, message);
+    return fail(position, message);
   }
 
  private:
+  /// An error in the grammar. `position` is the number of bytes read, the wrong one included.
+  bool fail(std::size_t position, const std::string& message) {
+    const std::string_view before = text_.substr(0, position - 1);
+    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    const auto column = position - (before.rfind('\n') + 1);  // npos + 1 is 0
+    error_.emplace(
+        "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
+    return false;
+  }
+
+  /// Puts `value` where the parser is: into the innermost open array or object, if any.
   Json& place(Json&& value) {
     if (open_.empty()) return document_ = std::move(value);
     if (open_.back()->is_object()) return *member_ = std::move(value);
@@ -572,21 +870,274 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
 
   std::string_view text_;
   Json document_;
-  std::vector<Json*> open_;  // the arrays and objects around the value to come, innermost last
-  Json* member_{};           // the value of the name that was read last
+  std::optional<Error> error_;
+  std::vector<Json*> open_;  // the open arrays and objects, innermost last
+  Json* member_{};           // the value of the last name
 };
 
-/// The document that `text` holds, and nothing but it.
 template <class Json>
 Json parse_document(std::string_view text) {
-  const std::size_t nul = text.find('\0');  // which nlohmann's parser takes for the end
-  if (nul != std::string_view::npos) {
-    throw syntax_error(text, nul + 1, "expected JSON text, found a NUL byte");
-  }
   DocumentBuilder<Json> builder(text);
-  Json::sax_parse(text.begin(), text.end(), &builder);
+  if (!builder.build()) throw Error(builder.error());
   return std::move(builder.document());
 }
+
+/// Skips bytes that are themselves in a JSON string: printable ASCII but for '"' and '\\'.
+inline const char* skip_plain(const char* at, const char* end) {
+  // Eight at once: the sums and differences set the highest bit of a byte that is not plain.
+  constexpr std::uint64_t each = 0x0101010101010101;
+  for (std::uint64_t bytes = 0; end - at >= 8; at += 8) {
+    std::memcpy(&bytes, at, 8);
+    const std::uint64_t quote = (bytes ^ each * '"') - each;
+    const std::uint64_t backslash = (bytes ^ each * '\\') - each;
+    if (((bytes | quote | backslash | (bytes - each * 0x20)) & each * 0x80) != 0) break;
+  }
+  while (at != end && ' ' <= *at && *at <= '~' && *at != '"' && *at != '\\') ++at;
+  return at;
+}
+
+/// The two-character escapes: what stands behind the backslash, and for which character.
+inline constexpr std::string_view escapes{"\"\\bfnrt/"};
+inline constexpr std::string_view escaped{"\"\\\b\f\n\r\t/"};
+
+/// A value in a text, to read from. It knows what runtimes write: objects, arrays, integers, and
+/// strings of printable ASCII and of escapes for ASCII. Strings with more than that go to
+/// nlohmann's parser as one token, and so do values that are ignored and those that nlohmann
+/// converts. At all else it gives up.
+class TextSource {
+ public:
+  explicit TextSource(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
+
+  bool at_end() { return skip_space() == end_; }
+
+  static bool refuse(const std::string&) { return false; }
+
+  bool null() {
+    skip_space();
+    if (rest().substr(0, 4) != "null") return false;
+    at_ += 4;
+    return true;
+  }
+
+  bool string(std::string& value) { return next('"') && decode(value); }
+
+  template <class T>
+  bool integer(T& value) {
+    skip_space();
+    const std::size_t size = read_integer(rest(), value);
+    if (size == 0 || rest().substr(0, 2) == "-0" || (size > 1 && *at_ == '0')) return false;
+    at_ += size;
+    return true;
+  }
+
+  template <class Read>
+  bool array(Read read_element) {
+    if (!next('[')) return false;
+    if (next(']')) return true;
+    do {
+      if (!read_element(*this)) return false;
+    } while (next(','));
+    return next(']');
+  }
+
+  template <class Read>
+  bool object(Read read_member) {
+    if (!next('{')) return false;
+    if (next('}')) return true;
+    std::string_view name;
+    do {
+      if (!next('"') || !decode_name(name) || !next(':') || !read_member(name, *this)) return false;
+    } while (next(','));
+    return next('}');
+  }
+
+  /// Not for a name that had to be decoded, nor for more than a few.
+  bool ignore(std::string_view name, std::vector<std::string_view>& ignored) {
+    const bool again = std::find(ignored.begin(), ignored.end(), name) != ignored.end();
+    if (again || name.data() == name_.data() || ignored.size() == 16) return false;
+    ignored.push_back(name);
+    return DocumentBuilder<nlohmann::json>(token()).build();
+  }
+
+  template <class T>
+  bool convert(T& value) {
+    DocumentBuilder<nlohmann::json> builder(token());
+    if (!builder.build()) return false;
+    try {
+      value = builder.document().template get<T>();
+    } catch (const nlohmann::json::exception&) {
+      return false;
+    }
+    return true;
+  }
+
+ private:
+  std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
+
+  const char* skip_space() {
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+    return at_;
+  }
+
+  bool next(char c) {
+    if (skip_space() == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
+  }
+
+  /// A name, behind its first quote: where it stands, if it is plain.
+  bool decode_name(std::string_view& name) {
+    const char* const end = skip_plain(at_, end_);
+    if (end != end_ && *end == '"') {
+      name = {at_, static_cast<std::size_t>(end - at_)};
+      at_ = end + 1;
+      return true;
+    }
+    if (!decode(name_)) return false;
+    name = name_;
+    return true;
+  }
+
+  /// A string, behind its first quote.
+  bool decode(std::string& value) {
+    const char* const begin = at_ - 1;
+    value.clear();
+    for (;;) {
+      const char* const plain = at_;
+      at_ = skip_plain(at_, end_);
+      value.append(plain, at_);
+      if (at_ == end_) return false;
+      if (*at_ == '"') return ++at_ != nullptr;
+      unsigned code = 0x80;
+      if (*at_ == '\\' && end_ - at_ > 6) {
+        const std::size_t escape = escapes.find(at_[1]);
+        if (escape != std::string_view::npos) {
+          value += escaped[escape];
+          at_ += 2;
+          continue;
+        }
+        const bool hex =
+            at_[1] == 'u' && std::from_chars(at_ + 2, at_ + 6, code, 16).ptr == at_ + 6;
+        if (hex && code < 0x80) {
+          value += static_cast<char>(code);
+          at_ += 6;
+          continue;
+        }
+      }
+      break;
+    }
+    at_ = begin;
+    DocumentBuilder<nlohmann::json> builder(token());
+    if (!builder.build()) return false;
+    value = builder.document().get_ref<const std::string&>();
+    return true;
+  }
+
+  /// The text of the value that begins here; nlohmann's parser decides whether it is one.
+  std::string_view token() {
+    const char* const begin = skip_space();
+    std::size_t depth = 0;
+    bool quoted = false;
+    do {
+      if (at_ == end_) break;
+      const char c = *at_++;
+      if (quoted) {
+        if (c == '\\' && at_ != end_) ++at_;
+        if (c == '"') quoted = false;
+      } else if (c == '"') {
+        quoted = true;
+      } else if (c == '{' || c == '[') {
+        ++depth;
+      } else if (c == '}' || c == ']') {
+        --depth;
+      } else if (depth == 0) {
+        at_ = std::find_first_of(at_, end_, scalar_ends.begin(), scalar_ends.end());
+      }
+    } while (quoted || depth > 0);
+    return {begin, static_cast<std::size_t>(at_ - begin)};
+  }
+
+  static constexpr std::string_view scalar_ends{",]} \n\r\t"};
+
+  const char* at_;
+  const char* end_;
+  std::string name_;  // the last name that had to be decoded
+};
+
+/// Writes the same text as nlohmann's dump() of an ordered_json.
+class TextWriter {
+ public:
+  std::string& text() { return text_; }
+
+  template <class T>
+  void write(const T& value) {
+    if constexpr (has_members<T>) {
+      text_ += '{';
+      for_each_member(
+          value, [&](std::string_view name, const auto& item) { member(name, written(item)); });
+      text_ += '}';
+    } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      text_ += std::to_string(value);
+    } else {
+      text_ += to_document<DocumentOf<T>>(value).dump();
+    }
+  }
+
+  template <class T>
+  void write(const std::vector<T>& value) {
+    text_ += '[';
+    for (const T& element : value) {
+      if (text_.back() != '[') text_ += ',';
+      write(written(element));
+    }
+    text_ += ']';
+  }
+
+  template <class T>
+  void write(const std::map<std::string, T>& value) {
+    text_ += '{';
+    for (const auto& [name, element] : value) member(name, written(element));
+    text_ += '}';
+  }
+
+  void write(const std::string& value) { write(std::string_view(value)); }
+
+  void write(std::string_view value) {
+    const std::size_t before = text_.size();
+    text_.resize(before + 2 * value.size() + 2);  // room for an escape in place of each character
+    char* to = &text_[before];
+    *to++ = '"';
+    const char* from = value.data();
+    const char* const end = from + value.size();
+    for (;;) {
+      const char* const plain = skip_plain(from, end);
+      to = std::copy(from, plain, to);
+      if (plain == end) break;
+      const std::size_t escape = escaped.substr(0, 7).find(*plain);
+      if (escape == std::string_view::npos) {
+        text_.resize(before);
+        text_ += nlohmann::json(std::string(value)).dump();
+        return;
+      }
+      *to++ = '\\';
+      *to++ = escapes[escape];
+      from = plain + 1;
+    }
+    *to++ = '"';
+    text_.resize(static_cast<std::size_t>(to - text_.data()));
+  }
+
+ private:
+  template <class T>
+  void member(std::string_view name, const T& value) {
+    if (text_.back() != '{') text_ += ',';
+    write(name);
+    text_ += ':';
+    write(value);
+  }
+
+  std::string text_;
+};
 
 /// All that is left of a stream, read with a stream of its own: the state and the exception mask of
 /// `in` stay out of it.
@@ -607,57 +1158,46 @@ inline std::string read_to_end(std::istream& in) {
   return text;
 }
 
-/// Whether T is a nlohmann::basic_json.
-template <class T, class = void>
-inline constexpr bool is_json = false;
 template <class T>
-inline constexpr bool is_json<T, std::enable_if_t<std::is_same_v<decltype(T::meta()), T>>> = true;
+inline constexpr bool is_document =
+    std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>;
 
-/// The kind of document that a T is written as: ordered_json, which keeps the order of its to_json,
-/// or json where T's conversions know that one alone.
-template <class T>
-using written_as =
-    std::conditional_t<is_json<T>, T,
-                       std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
-                                          nlohmann::ordered_json, nlohmann::json>>;
-
-/// Throws Error for the first string in `json` that is not UTF-8.
+/// The text of a document. Throws Error for the first string in it that is not UTF-8.
 template <class Json>
-void require_utf8(const Json& json) {
-  if (json.is_structured()) {
-    for (const auto& item : json.items()) {
+std::string dump_document(const Json& document) {
+  try {
+    return document.dump();
+  } catch (const nlohmann::json::exception&) {
+    if (document.is_string()) throw mismatch("UTF-8", document);
+    for (const auto& item : document.items()) {  // one of these is not UTF-8
       within(item.key(), [&] {
-        require_utf8(Json(item.key()));
-        require_utf8(item.value());
+        dump_document(Json(item.key()));
+        dump_document(item.value());
       });
     }
-  } else if (json.is_string()) {
-    try {
-      static_cast<void>(json.dump());
-    } catch (const nlohmann::json::exception&) {
-      throw mismatch("UTF-8", json);
-    }
+    throw;  // not reached: dump() throws for nothing else
   }
 }
 
 }  // namespace detail
 
-/// The T that `text` holds: a State unless said otherwise, or any type that nlohmann can convert
-/// from json. Refuses with an Error, beside what from_json refuses: what is no JSON, a name that
-/// stands twice in one object (RFC 7493, section 2.3), text after the document, a NUL byte, and
-/// text that is not UTF-8. What a from_json of your own throws goes through.
+/// The T that `text` holds: a State unless said otherwise, a type with a list of members, or any
+/// type that nlohmann can convert from json. Refuses with an Error, beside what from_json refuses:
+/// what is no JSON, a duplicate name in an object (RFC 7493, section 2.3), text after the document,
+/// a NUL byte, and text that is not UTF-8. An exception of nlohmann's that a from_json of your own
+/// throws becomes an Error; any other goes through.
 template <class T = State>
 [[nodiscard]] T parse(std::string_view text) {
-  using Json = std::conditional_t<detail::is_json<T>, T, nlohmann::json>;
-  auto document = detail::parse_document<Json>(text);
-  if constexpr (detail::is_json<T>) {
-    return document;
-  } else if constexpr (std::is_same_v<T, State> || std::is_same_v<T, ContainerProcessState>) {
-    T value;
-    detail::read(document, value);
-    return value;
+  if constexpr (detail::has_members<T>) {
+    T value{};
+    detail::TextSource source(text);
+    if (detail::read_value(source, value) && source.at_end()) return value;
+  }
+  if constexpr (detail::is_document<T>) {
+    return detail::parse_document<T>(text);
   } else {
-    return document.template get<T>();
+    const auto document = detail::parse_document<nlohmann::json>(text);
+    return detail::with_errors([&] { return document.template get<T>(); });
   }
 }
 
@@ -668,20 +1208,26 @@ template <class T = State>
   return parse<T>(detail::read_to_end(in));
 }
 
-/// The JSON text of `value`, of a type that nlohmann can convert to json: no white space, no final
-/// newline, non-ASCII characters as themselves. Throws Error for a string that is not UTF-8 and for
-/// a status that is none of the four.
+/// The JSON text of `value`, of a type with a list of members or that nlohmann can convert to json:
+/// no white space, no final newline, non-ASCII characters as themselves. Throws Error for a string
+/// that is not UTF-8 and for a status without a proper name. An exception of nlohmann's that a
+/// to_json of your own throws becomes an Error; any other goes through.
 template <class T>
 [[nodiscard]] std::string dump(const T& value) {
-  using Json = detail::written_as<T>;
-  static_assert(std::is_constructible_v<Json, const T&>,
-                "T needs a to_json of its own: that of a base class would lose T's members");
-  const Json& document = value;
-  try {
-    return document.dump();
-  } catch (const nlohmann::json::exception&) {
-    detail::require_utf8(document);
-    throw;  // not reached: dump() throws for nothing else
+  static_assert(std::is_constructible_v<detail::DocumentOf<T>, const T&>,
+                "T needs a list of members (oci::members<T>) or a to_json of its own");
+  if constexpr (detail::has_members<T>) {
+    try {
+      detail::TextWriter writer;
+      writer.write(value);
+      return std::move(writer.text());
+    } catch (const nlohmann::json::exception&) {
+    }  // what is wrong, and where, is for the document to say
+  }
+  if constexpr (detail::is_document<T>) {
+    return detail::dump_document(value);
+  } else {
+    return detail::dump_document(detail::to_document<detail::DocumentOf<T>>(value));
   }
 }
 
@@ -701,6 +1247,17 @@ inline void refuse_nul(const char* what, const std::filesystem::path& path) {
   throw_errno(what, path);
 }
 
+/// Calls `call`, and gives an Error that it throws the name of the file.
+template <class Call>
+decltype(auto) in_file(const std::filesystem::path& path, Call call) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    if (!error.file().empty()) throw;  // of a file that a user's own conversion loads
+    throw Error(error.pointer(), error.message(), path_to_utf8(path));
+  }
+}
+
 #ifndef _WIN32
 
 /// Calls `call` until no signal interrupts it. Where it returns -1, errno becomes an exception.
@@ -718,11 +1275,14 @@ class Descriptor {
   explicit Descriptor(int number) : number_(number) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ != -1) ::close(number_);
-  }
+  ~Descriptor() { reset(-1); }
 
   operator int() const { return number_; }
+
+  void reset(int number) {
+    if (number_ != -1) ::close(number_);
+    number_ = number;
+  }
 
   /// Closes it before, to learn whether that went well. It is closed in any case: no second try.
   void close(const std::filesystem::path& path) {
@@ -734,26 +1294,42 @@ class Descriptor {
   int number_;
 };
 
-inline std::string read_file(const std::filesystem::path& path) {
+/// What a descriptor is called in an error.
+inline std::filesystem::path descriptor_path(int descriptor) {
+  return "/dev/fd/" + std::to_string(descriptor);
+}
+
+/// The bytes of a file. Not a std::string, which would set all of a buffer to zero first.
+class Bytes {
+ public:
+  /// Reads `file` to its end.
+  Bytes(int file, const std::filesystem::path& path) {
+    constexpr std::size_t packet = 65536;  // so much is read whole from a packet socket
+    std::size_t capacity = 0;
+    for (std::size_t count = 1; count > 0; size_ += count) {
+      if (capacity - size_ < packet) {
+        capacity = 2 * (size_ + packet);
+        auto larger = std::unique_ptr<char[]>(new char[capacity]);
+        std::copy_n(bytes_.get(), size_, larger.get());
+        bytes_ = std::move(larger);
+      }
+      count = static_cast<std::size_t>(checked("oci::load: cannot read", path, [&] {
+        return ::read(file, bytes_.get() + size_, capacity - size_);
+      }));
+    }
+  }
+
+  operator std::string_view() const { return {bytes_.get(), size_}; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_{};
+};
+
+inline Bytes read_file(const std::filesystem::path& path) {
   const Descriptor file(checked("oci::load: cannot open", path,
                                 [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  // The size is but a hint, with room to see the end without growing: FIFOs have none, files
-  // change, and one that says it has a GiB or more has to prove it.
-  struct stat status {};
-  const bool hint =
-      ::fstat(file, &status) == 0 && status.st_size > 4095 && status.st_size < 1 << 30;
-  std::string text(hint ? static_cast<std::size_t>(status.st_size) + 1 : 4096, '\0');
-  std::size_t size = 0;
-  for (;;) {
-    const auto count = checked("oci::load: cannot read", path, [&] {
-      return ::read(file, text.data() + size, text.size() - size);
-    });
-    if (count == 0) break;
-    size += static_cast<std::size_t>(count);
-    if (size == text.size()) text.resize(2 * size);
-  }
-  text.resize(size);
-  return text;
+  return {file, path};
 }
 
 inline void write_all(int file, std::string_view text, const std::filesystem::path& path) {
@@ -764,102 +1340,149 @@ inline void write_all(int file, std::string_view text, const std::filesystem::pa
   }
 }
 
-/// Whether `path` is a descriptor of this process, as /dev/stdout leads to one.
-inline bool is_descriptor(const std::filesystem::path& path) {
-  std::error_code not_there;
-  return std::filesystem::equivalent(path.parent_path(), "/dev/fd", not_there);
+inline void require_regular_file(const struct stat& status, const char* what,
+                                 const std::filesystem::path& path) {
+  if (S_ISREG(status.st_mode)) return;
+  errno = S_ISLNK(status.st_mode) ? ELOOP : S_ISDIR(status.st_mode) ? EISDIR : ENXIO;
+  throw_errno(what, path);
 }
 
-/// Gives `file` the owner, group and permission bits of the one that it is to replace.
-inline void copy_owner_and_mode(const struct stat& old, int file,
-                                const std::filesystem::path& path) {
-  // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that
-  // the user namespace lacks. What is not allowed stays as it is.
-  const auto give_to = [&](uid_t owner) {
-    return checked("oci::save: cannot set the owner", path, [&] {
-      if (::fchown(file, owner, old.st_gid) == 0) return 1;
-      return errno == EPERM || errno == EINVAL ? 0 : -1;
-    });
-  };
-  struct stat now {};
-  checked("oci::save: cannot look at the temporary", path, [&] { return ::fstat(file, &now); });
-  if (now.st_uid != old.st_uid || now.st_gid != old.st_gid) {
-    if (give_to(old.st_uid) == 0) give_to(static_cast<uid_t>(-1));  // the group alone
+/// A new file that is to replace another: it is removed at the end of its life, unless renamed.
+class Temporary {
+ public:
+  Temporary(int directory, const std::filesystem::path& path)
+      : path_(path), directory_(directory), file_(create()) {}
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    if (!name_.empty()) ::unlinkat(directory_, name_.c_str(), 0);
   }
-  if ((now.st_mode & 0777) != (old.st_mode & 0777)) {
-    checked("oci::save: cannot set the permissions", path,
-            [&] { return ::fchmod(file, old.st_mode & 0777); });
-  }
-}
 
-inline void write_file(const std::filesystem::path& path, std::string_view text) {
-  // Follow links by hand: rename() replaces a link, not what it leads to. What is a link still
-  // after that is a descriptor (/dev/stdout), which no path leads to.
-  std::string target = path.native();
-  struct stat old {};
-  bool exists = ::lstat(target.c_str(), &old) == 0;
-  for (int links = 0; exists && S_ISLNK(old.st_mode) && !is_descriptor(target); ++links) {
-    std::error_code error;
-    const auto link = std::filesystem::read_symlink(target, error);
-    if (links == 40) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
-    if (!error) {
-      target = std::filesystem::path(target).replace_filename(link).native();
-    } else if (error != std::errc::invalid_argument &&
-               error != std::errc::no_such_file_or_directory) {  // no link any more: look again
-      throw std::filesystem::filesystem_error("oci::save: cannot follow the link", path, error);
+  /// Gives it the permission bits of `old` and, where the process may set them, owner and group.
+  void keep_owner_and_mode(const struct stat& old) const {
+    struct stat now {};
+    checked("oci::save: cannot look at the temporary", path_, [&] { return ::fstat(file_, &now); });
+    // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that
+    // the user namespace lacks.
+    const auto give_to = [&](uid_t owner) {
+      return checked("oci::save: cannot set the owner", path_, [&] {
+               if (::fchown(file_, owner, old.st_gid) == 0) return 1;
+               return errno == EPERM || errno == EINVAL ? 0 : -1;
+             }) == 1;
+    };
+    const bool kept = (now.st_uid == old.st_uid && now.st_gid == old.st_gid) ||
+                      give_to(old.st_uid) || give_to(static_cast<uid_t>(-1)) ||
+                      now.st_gid == old.st_gid;
+    const mode_t mode = old.st_mode & (kept ? 0777U : 0707U);  // another group gets nothing
+    if (mode != (now.st_mode & 0777U)) {
+      checked("oci::save: cannot set the permissions", path_,
+              [&] { return ::fchmod(file_, mode); });
     }
-    exists = ::lstat(target.c_str(), &old) == 0;
-  }
-  if (!exists && errno != ENOENT) throw_errno("oci::save: cannot open", path);
-  if (exists && !S_ISREG(old.st_mode)) {  // a FIFO, a device, /dev/stdout: nothing to replace
-    Descriptor file(checked("oci::save: cannot open", path, [&] {
-      return S_ISLNK(old.st_mode)
-                 ? ::fcntl(std::stoi(target.substr(target.rfind('/') + 1)), F_DUPFD_CLOEXEC, 0)
-                 : ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
-    }));
-    write_all(file, text, path);
-    file.close(path);
-    return;
   }
 
-  const std::size_t slash = target.rfind('/') + 1;  // npos + 1 is 0
-  const std::string parent = slash == 0 ? "." : target.substr(0, slash);
+  void write(std::string_view text) { write_all(file_, text, path_); }
+
+  /// Syncs it, and renames it.
+  void rename_to(const std::string& name) {
+    checked("oci::save: cannot sync", path_, [&] { return ::fsync(file_); });
+    file_.close(path_);
+    checked("oci::save: cannot rename", path_,
+            [&] { return ::renameat(directory_, name_.c_str(), directory_, name.c_str()); });
+    name_.clear();
+  }
+
+ private:
+  /// The name is short, as the file's own may be the longest. One that a killed process left behind
+  /// is passed over.
+  int create() {
+    static std::atomic<unsigned> count{0};
+    return checked("oci::save: cannot create a temporary", path_, [&] {
+      int number = -1;
+      do {
+        name_ = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
+        number = ::openat(directory_, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      } while (number == -1 && errno == EEXIST);
+      return number;
+    });
+  }
+
+  const std::filesystem::path& path_;
+  int directory_;
+  std::string name_;
+  Descriptor file_;
+};
+
+inline void replace_file(const std::filesystem::path& path, std::string_view text) {
+  const std::string& whole = path.native();
+  const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
+  const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
+  const std::string name = slash == whole.size() ? "." : whole.substr(slash);
+
   const Descriptor directory(checked("oci::save: cannot open the directory", path, [&] {
     return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }));
+  struct stat old {};
+  const bool exists = ::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!exists && errno != ENOENT) throw_errno("oci::save: cannot look at the file", path);
+  if (exists) require_regular_file(old, "oci::save: not a regular file", path);
+  // In a directory with the sticky bit the old file may be anybody's.
+  struct stat around {};
+  checked("oci::save: cannot look at the directory", path,
+          [&] { return ::fstat(directory, &around); });
 
-  // The temporary's name is short, as the target's may be the longest; one that a killed process
-  // left behind is passed over. Until its owner and group are right, group and others have only
-  // those of the old file's permissions that both had.
-  const mode_t both = old.st_mode & (old.st_mode >> 3) & 07;
-  const mode_t mode = exists ? (old.st_mode & 0700) | both << 3 | both : 0666;
-  static std::atomic<unsigned> count{0};
-  std::string name;
-  Descriptor file(checked("oci::save: cannot create a temporary", path, [&] {
-    int number = -1;
-    do {
-      name = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-      number = ::openat(directory, name.c_str(),
-                        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    } while (number == -1 && errno == EEXIST);
-    return number;
-  }));
-  try {
-    if (exists) copy_owner_and_mode(old, file, path);
-    write_all(file, text, path);
-    checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
-    file.close(path);
-    checked("oci::save: cannot rename", path,
-            [&] { return ::renameat(directory, name.c_str(), directory, target.c_str() + slash); });
-  } catch (...) {
-    ::unlinkat(directory, name.c_str(), 0);
-    throw;
-  }
+  Temporary file(directory, path);
+  if (exists && (around.st_mode & S_ISVTX) == 0) file.keep_owner_and_mode(old);
+  file.write(text);
+  file.rename_to(name);
   checked("oci::save: cannot sync the directory", path, [&] {
     const int result = ::fsync(directory);
     return result == -1 && errno == EINVAL ? 0 : result;  // some file systems have nothing to sync
   });
 }
+
+/// The file at a path, locked against other updates until the end of its life.
+class LockedFile {
+ public:
+  explicit LockedFile(const std::filesystem::path& path) : path_(path) {
+    open(O_RDONLY);
+    checked("oci::update: cannot lock", path_, [&] {
+      const int result = ::flock(file_, LOCK_EX);
+      if (result == 0 || errno != EBADF) return result;
+      open(O_RDWR);  // NFS locks only what is open for writing
+      return ::flock(file_, LOCK_EX);
+    });
+  }
+  LockedFile(const LockedFile&) = delete;
+  LockedFile& operator=(const LockedFile&) = delete;
+  /// Unlocks before it closes: a child that was forked meanwhile has a copy of the descriptor.
+  ~LockedFile() { ::flock(file_, LOCK_UN); }
+
+  /// Whether it is still the file at the path, and no update has replaced it during the wait.
+  [[nodiscard]] bool is_current() const {
+    struct stat now {};
+    checked("oci::update: cannot look at the file", path_, [&] {
+      const int result = ::lstat(path_.c_str(), &now);
+      return result == -1 && errno == ENOENT ? 0 : result;
+    });
+    return now.st_dev == status_.st_dev && now.st_ino == status_.st_ino;
+  }
+
+  [[nodiscard]] Bytes read() const { return {file_, path_}; }
+
+ private:
+  void open(int access) {
+    file_.reset(checked("oci::update: cannot open", path_, [&] {
+      return ::open(path_.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    }));
+    checked("oci::update: cannot look at the file", path_,
+            [&] { return ::fstat(file_, &status_); });
+    require_regular_file(status_, "oci::update: not a regular file", path_);
+  }
+
+  const std::filesystem::path& path_;
+  Descriptor file_{-1};
+  struct stat status_ {};
+};
 
 #else  // Windows: the standard library alone
 
@@ -875,49 +1498,23 @@ inline std::string read_file(const std::filesystem::path& path) {
   }
 }
 
-inline void write_file(const std::filesystem::path& path, std::string_view text) {
+inline void replace_file(const std::filesystem::path& path, std::string_view text) {
   static std::atomic<unsigned> count{std::random_device{}()};
-  std::error_code error;
-  const auto type = std::filesystem::status(path, error).type();
-  const bool straight =
-      type != std::filesystem::file_type::regular && type != std::filesystem::file_type::not_found;
-  if (straight && error) throw std::filesystem::filesystem_error("oci::save", path, error);
-  error.clear();
-  std::filesystem::path written = path;
-  while (!straight && (written == path || std::filesystem::exists(written, error))) {
-    written.replace_filename(".oci-state-" + std::to_string(count++));
-  }
+  auto temporary = path;
+  temporary.replace_filename(".oci-state-" + std::to_string(count++));
   errno = 0;
-  std::ofstream out(written, std::ios::binary);
+  std::ofstream out(temporary, std::ios::binary);
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   out.close();
-  if (!out) {
-    error.assign(errno == 0 ? EIO : errno, std::generic_category());
-  } else if (!straight) {
-    std::filesystem::rename(written, path, error);
-  }
-  if (!straight && error) {
-    std::error_code ignored;
-    std::filesystem::remove(written, ignored);
-  }
-  if (error) throw std::filesystem::filesystem_error("oci::save: cannot write", path, error);
+  std::error_code error(errno == 0 ? EIO : errno, std::generic_category());
+  if (out) std::filesystem::rename(temporary, path, error);
+  if (!error) return;
+  std::error_code ignored;
+  std::filesystem::remove(temporary, ignored);
+  throw std::filesystem::filesystem_error("oci::save: cannot write", path, error);
 }
 
 #endif
-
-/// Calls `call`, and gives an Error that leaves it the name of the file, and so an exception of
-/// nlohmann's that comes from a user's own conversion.
-template <class Call>
-auto in_file(const std::filesystem::path& path, Call call) {
-  try {
-    return call();
-  } catch (const Error& error) {
-    if (!error.file().empty()) throw;  // of a file that a user's own conversion loads
-    throw Error(error.pointer(), error.message(), path_to_utf8(path));
-  } catch (const nlohmann::json::exception& error) {
-    throw Error({}, error.what(), path_to_utf8(path));
-  }
-}
 
 }  // namespace detail
 
@@ -928,32 +1525,87 @@ auto in_file(const std::filesystem::path& path, Call call) {
 template <class T = State>
 [[nodiscard]] T load(const std::filesystem::path& path) {
   detail::refuse_nul("oci::load: cannot open", path);
-  const std::string text = detail::read_file(path);
-  return detail::in_file(path, [&] { return parse<T>(text); });
+  return detail::in_file(path, [&] { return parse<T>(detail::read_file(path)); });
 }
 
 /// Writes the JSON text of `value` to the file, whole or not at all: another file is written beside
 /// it, synced and renamed over it. Threads and processes may load and save one path at the same
 /// time: each load sees one whole state. Readers with the old file open keep the old one.
 ///
-/// A new file gets the permissions 0666 less the umask. One that exists keeps its permission bits
-/// and, where the process may set them, its owner and group. A symbolic link stays, and what it
-/// leads to is replaced. What is no regular file (a FIFO, /dev/stdout) is written straight.
+/// A new file gets the permissions 0600 less the umask. One that exists keeps its permission bits
+/// and, where the process may set them, its owner and group; where the group can't be kept, the new
+/// one gets no permissions. In a directory with the sticky bit, where others may have planted the
+/// file, a new one is made as if there were none. Only regular files are made or replaced: a
+/// symbolic link is refused with ELOOP, a directory with EISDIR, all else with ENXIO.
 ///
 /// Throws Error, which names the file, for what dump() refuses: before any file is touched. Throws
 /// std::filesystem::filesystem_error (code() is the errno, path1() is `path`) where the operating
 /// system refuses; then the old file is as it was, and nothing is left beside it. One exception:
 /// where the directory can't be synced at the very end, the new file is in place, but might not
 /// outlive a power cut. A process that is killed may leave a file named ".oci-state-..." in the
-/// directory. Windows promises less (README, "Limits").
+/// directory. Windows promises less (README, "Limitations").
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
   const std::string text = detail::in_file(path, [&] { return dump(value); });
   detail::refuse_nul("oci::save: cannot open", path);
-  detail::write_file(path, text);
+  detail::replace_file(path, text);
 }
 
-}  // namespace v1
+#ifndef _WIN32
+
+/// The T that the rest of an open file holds, up to its end: a pipe, a socket, standard input. The
+/// descriptor stays open. Packets of a packet socket may have up to 64 KiB. Throws as load() of a
+/// path does, with /dev/fd/N as the path; EAGAIN is an error. Not for a seccomp agent's socket: it
+/// would lose the descriptors that come with the text.
+template <class T = State>
+[[nodiscard]] T load(int descriptor) {
+  const auto path = detail::descriptor_path(descriptor);
+  return detail::in_file(path, [&] { return parse<T>(detail::Bytes(descriptor, path)); });
+}
+
+/// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
+/// neither atomic nor synced. Throws as save() to a path does, with /dev/fd/N as the path; a part
+/// may have been written then. EAGAIN is an error. A reader that is gone raises SIGPIPE, as write()
+/// does, or EPIPE where that is ignored.
+template <class T>
+void save(const T& value, int descriptor) {
+  const auto path = detail::descriptor_path(descriptor);
+  detail::write_all(descriptor, detail::in_file(path, [&] { return dump(value); }), path);
+}
+
+/// Loads the file, calls `change` with the T&, saves, and returns the value as it then is. `change`
+/// returns nothing or a bool: where that is false, nothing is saved. Where it throws, the file is
+/// as it was, and the exception goes through. Throws as load() and save() do; a file that is not
+/// there is ENOENT.
+///
+/// Updates of a file exclude each other, among threads and processes, and nothing else: load() and
+/// save() do not wait. Do not update the same file in `change`: it would wait for itself. The lock
+/// is flock() on the file: whoever may open the file may delay an update, and so does a child that
+/// was forked in `change` and outlives a killed parent. Network file systems may lock among the
+/// processes of one machine alone.
+template <class T = State, class Change>
+T update(const std::filesystem::path& path, Change change) {
+  using Result = std::invoke_result_t<Change&, T&>;
+  static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
+                "change must return nothing or a bool: false for nothing to save");
+  detail::refuse_nul("oci::update: cannot open", path);
+  std::optional<detail::LockedFile> file;
+  do {
+    file.emplace(path);
+  } while (!file->is_current());
+  T value = detail::in_file(path, [&] { return parse<T>(file->read()); });
+  if constexpr (std::is_void_v<Result>) {
+    change(value);
+    save(value, path);
+  } else {
+    if (change(value)) save(value, path);
+  }
+  return value;
+}
+
+#endif
+
+}  // namespace v1_0_0
 }  // namespace oci
 
 #endif  // OCI_STATE_HPP
