@@ -246,17 +246,15 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   return held;
 }
 
-/// A document whose last member, right as it is, makes parse() start again by way of nlohmann's
-/// document: what it has read till then is all that it loses.
+/// A document whose last member, right as it is, makes parse() start again with nlohmann's
+/// document.
 bool started_again(std::string text) {
   const auto pid = text.find("\"pid\"");
   text.erase(pid, text.find(',', pid) + 1 - pid);
   text = with(text, "}", R"(,"pid":-0)");
-  const std::vector<double> us =
-      measure({[&] { keep(oci::parse(text)); },
-               [&] { keep(oci::parse<nlohmann::json>(text).get<oci::State>()); }});
+  const auto us = measure({[&] { keep(oci::parse(text)); }, [&] { keep(by_hand::parse(text)); }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
-  bool held = within(us[0] / us[1], 1.25);
+  bool held = within(us[0] / us[1], 1.20);
   if (us[0] < 0.8 * us[1]) {
     std::printf("  (it did not start again: find another document)");
     held = false;
@@ -267,11 +265,12 @@ bool started_again(std::string text) {
 /// save() beside the bare system calls of a safe replacement.
 bool replacement(const std::filesystem::path& directory) {
   const auto file = directory / "state.json";
+  const std::string parent = (directory / ".").string();
   const std::string text = small_document();
   const auto state = oci::parse(text);
   const auto us =
       measure({[&] { oci::save(state, file); },
-               [&] { replace(directory.c_str(), "state.json", text.data(), text.size()); }});
+               [&] { replace(parent.c_str(), "state.json", text.data(), text.size()); }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "save", us[0], us[1]);
   return end_of_row(within(us[0] / us[1], 1.25));
 }
@@ -357,7 +356,7 @@ int main(int argc, char** argv) {
   for (const Document& document : documents) held &= table(document, directory);
 
   std::printf("\nwhere the text can't be read straight, and that shows at its last member only\n");
-  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "document", "State/document");
+  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "by hand", "State/by hand");
   for (const Document& document : documents) held &= started_again(document.text);
 
   std::printf("\nbeside the bare system calls of a safe replacement\n");

@@ -12,14 +12,15 @@ static void require(int held, const char* call) {
   exit(2);
 }
 
-/* Replaces the file `name` in `directory` by `size` bytes at `data`. */
+/* Replaces the file `name` in `directory`, of mode 0600, by `size` bytes at `data`. */
 void replace(const char* directory, const char* name, const void* data, size_t size) {
-  static const char temporary[] = ".state.json.0123456789abcdef.tmp";
+  static const char temporary[] = ".oci-state-4422-0";
   struct stat status;
   const int parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   require(parent != -1, "open");
   require(fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0, "fstatat");
   require(fstat(parent, &status) == 0, "fstat");
+  (void)getpid(); /* for the name of the temporary file */
   const int file = openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   require(file != -1, "openat");
   require(fstat(file, &status) == 0, "fstat");
