@@ -1,38 +1,65 @@
 #!/bin/sh
-# Builds the examples in ./build, bringing what is missing for that (see tests/dependencies.sh), and
-# shows the hook logging the life of a container: a real one, where there are root, runc and a static
-# busybox, else what a real runc told of one.
+# Builds the examples in ./build, installs what is missing for that (see tests/dependencies.sh), and
+# shows the hook logging the life of a container: a real one, where there are root, runc or crun, and
+# a static busybox, else what a real runc told of one.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # shellcheck source=/dev/null
 . "$root/tests/dependencies.sh"
+echo "Builds two examples in build/ (10 to 30 seconds), then shows a hook that logs the life of a"
+echo "container (a second)."
 need_build_tools
-cmake -S "$root" -B "$root/build" -DOCI_STATE_BUILD_TESTS=OFF -DOCI_STATE_BUILD_EXAMPLES=ON
-cmake --build "$root/build" --target hook runtime
 
 hook=$root/build/examples/hook
 work=$(mktemp -d "${TMPDIR:-/tmp}/oci-demo-XXXXXX")
 id=$(basename "$work")
 bundle=$work/bundle
 log=$work/log
-mkdir -p "$log" "$bundle/rootfs/bin" "$bundle/rootfs/log" "$bundle/rootfs/proc"
+for directory in bin dev log proc sys; do mkdir -p "$bundle/rootfs/$directory"; done
+mkdir "$log"
+runtime=$(command -v runc || command -v crun || true)
+runtime=${runtime##*/}
 
 finish() {
   status=$?
   trap '' EXIT HUP INT PIPE TERM
-  [ ! -e "$work/output" ] || runc delete --force "$id" >/dev/null 2>&1 || true
+  [ ! -e "$work/output" ] || run_runtime delete --force "$id" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit $status
 }
 trap finish EXIT
 trap 'exit 1' HUP INT PIPE TERM
 
+build() {
+  cmake -S "$root" -B "$root/build" -DOCI_STATE_BUILD_TESTS=OFF -DOCI_STATE_BUILD_EXAMPLES=ON &&
+    cmake --build "$root/build" --target hook runtime
+}
+build >"$work/build" 2>&1 || {
+  cat "$work/build"
+  exit 1
+}
+
 # Prints a command, and runs it.
 exec 3>&1
 show() {
   echo "\$ $*" >&3
   "$@"
+}
+
+# crun needs cgroup v2 at /sys/fs/cgroup: it gets that in a mount namespace of its own.
+run_runtime() {
+  if [ "$runtime" = crun ]; then
+    unshare -m sh -c 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec crun "$@"' crun "$@"
+  else
+    runc "$@"
+  fi
+}
+
+# Prints a command of the runtime, and runs it.
+show_runtime() {
+  echo "\$ $runtime $*" >&3
+  run_runtime "$@"
 }
 
 # Prints what hooks have logged since the last time, each in a log that has its name.
@@ -48,8 +75,8 @@ show_logs() {
 missing() {
   if [ "$(id -u)" != 0 ]; then
     echo "no root"
-  elif ! command -v runc >/dev/null; then
-    echo "no runc"
+  elif [ -z "$runtime" ]; then
+    echo "no runc and no crun"
   elif ! cp "$(command -v busybox)" "$bundle/rootfs/bin/busybox" 2>/dev/null ||
     ! chroot "$bundle/rootfs" /bin/busybox true 2>/dev/null; then
     echo "no static busybox"
@@ -89,20 +116,25 @@ make_bundle() {
 END
 }
 
-# Fails where runc does: $work/output says why.
+# Fails where the runtime does: $work/output says why.
 real_container() {
-  show runc create --bundle "$bundle" "$id" </dev/null >"$work/output" 2>&1 || return 1
+  show_runtime create --bundle "$bundle" "$id" </dev/null >"$work/output" 2>&1 || return 1
+  early=''
+  [ ! -e "$log/poststart" ] || early=yes
   show_logs
-  show runc start "$id" >>"$work/output" 2>&1 || return 1
+  [ -z "$early" ] ||
+    echo "  ($runtime calls poststart too early: the specification has it after the start.)"
+  show_runtime start "$id" >>"$work/output" 2>&1 || return 1
   tries=0
-  until runc state "$id" | grep -q '"status": "stopped"'; do
+  until run_runtime state "$id" | grep -q '"status": "stopped"'; do
     tries=$((tries + 1))
     [ $tries -lt 100 ] || return 1
     sleep 0.1
   done
-  cat "$work/output"
+  grep -q Hello "$work/output" || return 1
   show_logs
-  show runc delete "$id" || return 1
+  cat "$work/output"
+  show_runtime delete "$id" || return 1
   show_logs
 }
 
@@ -111,13 +143,16 @@ missing=$(missing)
 if [ -z "$missing" ]; then
   make_bundle
   echo "A real container, and what its hooks log:"
+  [ "$runtime" != crun ] ||
+    echo "  (crun runs in a mount namespace of its own, with cgroup v2 at /sys/fs/cgroup.)"
   if real_container; then
     echo
-    echo "That was a real container, run by runc. Without root, runc or a static busybox, this script"
-    echo "shows the hook on what a real runc wrote (tests/fixtures/runc), and the runtime example."
+    echo "That was a real container, run by $runtime. Without root, runc or crun, and a static busybox,"
+    echo "this script shows the hook on what a real runc wrote (tests/fixtures/runc), and the runtime"
+    echo "example."
     exit
   fi
-  missing="runc can't run one: $(cat "$work/output")"
+  missing="$runtime can't run one: $(cat "$work/output")"
   echo "$missing"
   echo
   rm -f "$log"/*
@@ -140,5 +175,5 @@ show ./runtime --root "$work/root" stop web
 show ./runtime --root "$work/root" list
 show ./runtime --root "$work/root" delete web
 echo
-echo "That was no real container. It takes root, runc and a static busybox to see one (on Debian:"
-echo "apt-get install runc busybox-static), and here: $missing"
+echo "That was no real container. It takes root, runc or crun, and a static busybox to see one (on"
+echo "Debian: apt-get install runc busybox-static). Here: $missing"
