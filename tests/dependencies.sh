@@ -1,4 +1,4 @@
-# For run.sh here and in examples/: brings what a build needs. Source it, then call need_build_tools.
+# For run.sh here and in examples/: installs what a build needs. Source it, then call need_build_tools.
 # shellcheck shell=sh
 
 # Whether the compiler finds and can use the header $1.
@@ -7,8 +7,8 @@ has_header() {
 }
 
 # Installs what is missing of a C++17 compiler, CMake 3.16, make and nlohmann/json, and with
-# `need_build_tools tests` of Catch2 and pkg-config too. With apt, where there is apt. Elsewhere it
-# says what to install; the libraries are then left to CMake, which downloads them.
+# `need_build_tools tests` of Catch2 and pkg-config too. It does so with apt-get, through sudo where the
+# user is not root. Elsewhere it names the packages; CMake can download the libraries among them.
 need_build_tools() {
   tools=''
   libraries=''
@@ -25,15 +25,20 @@ need_build_tools() {
   sudo=''
   [ "$(id -u)" = 0 ] || sudo=sudo
   if command -v apt-get >/dev/null && command -v ${sudo:-true} >/dev/null; then
-    echo "Missing here:$tools$libraries. Installing them with: $sudo apt-get install"
+    echo "Installing missing packages with ${sudo:+sudo }apt-get (about a minute):$tools$libraries"
+    log=$(mktemp)
     # shellcheck disable=SC2086  # lists of words
-    $sudo apt-get update -qq &&
-      $sudo env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends $tools $libraries
+    if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends $tools $libraries; } >"$log" 2>&1; then
+      cat "$log" >&2
+      rm "$log"
+      return 1
+    fi
+    rm "$log"
   elif [ -n "$tools" ]; then
-    echo "Please install these first (Debian's names):$tools$libraries" >&2
+    echo "Please install these packages first (Debian's names):$tools$libraries" >&2
     return 1
   else
-    echo "Not installed here (Debian's names):$libraries. CMake will download them."
+    echo "Not installed, so CMake will download them (Debian's packages):$libraries"
   fi
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Builds everything in ./build and runs all tests. Brings what is missing for that, see
-# dependencies.sh. Arguments go to ctest: sh tests/run.sh -R consumer
+# Builds the tests and the examples in ./build, and runs all tests. Installs missing packages first,
+# see dependencies.sh. Arguments go to ctest: sh tests/run.sh -R consumer
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/tests/dependencies.sh"
+echo "Building and running all tests in $root/build, which takes about three minutes on two cores."
 need_build_tools tests
 
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
