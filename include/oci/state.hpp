@@ -28,6 +28,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -141,14 +142,17 @@ inline std::string printable(std::string_view text) {
 inline std::string printable_file(std::string_view name) {
   using nlohmann::json;
   std::string text;
-  for (std::size_t size = 1; !name.empty(); name.remove_prefix(size), size = 1) {
-    while (size < name.size() && (static_cast<unsigned char>(name[size]) & 0xC0U) == 0x80U) ++size;
-    const std::string character(name.substr(0, size));
-    const std::string escaped = json(character).dump(-1, ' ', true, json::error_handler_t::replace);
+  while (!name.empty()) {
+    const auto first = static_cast<unsigned char>(name[0]);
+    const std::size_t size = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    std::string character(name.substr(0, size));
+    const bool valid = first < 0x80 || json::accept('"' + character + '"');
+    if (!valid) character.resize(1);
+    name.remove_prefix(character.size());
     const bool control = character < " " || character == "\x7F" ||
                          ("\xC2\x80" <= character && character <= "\xC2\x9F");
-    const bool keep = !control && escaped.find("\\ufffd") == std::string::npos;
-    text += keep ? character : escaped.substr(1, escaped.size() - 2);
+    const std::string escape = json(character).dump(-1, ' ', true, json::error_handler_t::replace);
+    text += valid && !control ? character : escape.substr(1, escape.size() - 2);
   }
   return text;
 }
@@ -216,49 +220,41 @@ struct NamedStatus {
 template <class Status, class Name>
 NamedStatus(Status&, Name&) -> NamedStatus<Status, Name>;
 
-/// A member of a JSON object, and where its value lies in a struct.
-template <class Class, class Value>
+/// A member of a JSON object: its name, and a function from a struct to the value in it.
+template <class Get>
 struct Member {
   std::string_view name;
-  Value Class::*value;
+  Get of;
 
-  template <class T>
-  [[nodiscard]] auto& of(T& object) const {
-    return object.*value;
+  /// As ==, but of a constant size, for which the compiler needs no call.
+  [[nodiscard]] bool has_name(std::string_view other) const {
+    return other.size() == name.size() && std::memcmp(other.data(), name.data(), name.size()) == 0;
   }
 };
-
-template <class Class>
-struct StatusMember {
-  std::string_view name;
-  ContainerState Class::*status;
-  std::string Class::*other;
-
-  template <class T>
-  [[nodiscard]] auto of(T& object) const {
-    return NamedStatus{object.*status, object.*other};
-  }
-};
+template <class Get>
+Member(std::string_view, Get) -> Member<Get>;
 
 struct NoMembers {};
 
 }  // namespace detail
 
-/// A member of a JSON object for a list of members: its name, in ASCII, and the C++ member.
+/// For a list of members: the name of a JSON member, and the C++ member that has its value.
 template <class Class, class Value>
 constexpr auto member(std::string_view name, Value Class::*value) {
-  return detail::Member<Class, Value>{name, value};
+  return detail::Member{name, [=](auto& object) -> decltype(auto) { return (object.*value); }};
 }
 
 /// The same for a status: the second C++ member has the name where the first is `other`.
 template <class Class>
 constexpr auto member(std::string_view name, ContainerState Class::*status,
                       std::string Class::*other) {
-  return detail::StatusMember<Class>{name, status, other};
+  return detail::Member{name, [=](auto& object) {
+                          return detail::NamedStatus{object.*status, object.*other};
+                        }};
 }
 
-/// The JSON members of a type, in the order in which they are written. All conversions and
-/// comparisons come from it. A type of your own that derives from State or ContainerProcessState
+/// The list of a type's JSON members, in the order in which they are written. Reading, writing and
+/// comparing come from it. A type of your own that derives from State or ContainerProcessState
 /// joins in with a list of its own (README, "Extending with your own members"):
 ///
 ///     template <>
@@ -286,21 +282,10 @@ inline constexpr auto members<ContainerProcessState> = std::tuple{
     member("state", &ContainerProcessState::state),
 };
 
-/// The members of Base, then more. Two of one name do not compile.
+/// The list of Base, then more members.
 template <class Base, class... More>
 constexpr auto extend(const More&... more) {
-  const auto list = std::tuple_cat(members<Base>, std::tuple{more...});
-  std::apply(
-      [](const auto&... member) {
-        const std::array names{member.name...};
-        for (std::size_t i = 0; i < names.size(); ++i) {
-          for (std::size_t j = 0; j < i; ++j) {
-            if (names[i] == names[j]) throw "duplicate name in a list of members";
-          }
-        }
-      },
-      list);
-  return list;
+  return std::tuple_cat(members<Base>, std::tuple{more...});
 }
 
 namespace detail {
@@ -309,21 +294,11 @@ namespace detail {
 template <class T>
 inline constexpr bool has_members =
     !std::is_same_v<std::remove_const_t<decltype(members<T>)>, NoMembers>;
-
 template <class T>
 using if_has_members = std::enable_if_t<has_members<T>, int>;
 
-/// The kind of document that a T is converted to: ordered_json, which keeps the order of members,
-/// or json where the conversions of T know that one alone.
 template <class T>
-using DocumentOf = std::conditional_t<!std::is_same_v<T, nlohmann::json> &&
-                                          std::is_constructible_v<nlohmann::ordered_json, const T&>,
-                                      nlohmann::ordered_json, nlohmann::json>;
-
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
+inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
 /// Calls `call`. An exception of nlohmann's that a user's own conversion throws becomes an Error.
 template <class Call>
@@ -333,23 +308,13 @@ decltype(auto) with_errors(Call call) {
   } catch (const Error&) {
     throw;
   } catch (const nlohmann::json::exception& error) {
-    throw Error({}, error.what());
+    throw Error("", error.what());
   }
 }
 
-/// A step of a JSON Pointer, escaped as in RFC 6901.
+/// A step of a JSON Pointer.
 inline std::string pointer_step(std::string_view name) {
-  std::string step{"/"};
-  for (const char c : name) {
-    if (c == '~') {
-      step += "~0";
-    } else if (c == '/') {
-      step += "~1";
-    } else {
-      step += c;
-    }
-  }
-  return step;
+  return (nlohmann::json::json_pointer() / std::string(name)).to_string();
 }
 
 /// Calls `call`, which works on the member or element `name` of a value: an Error that it throws
@@ -363,19 +328,23 @@ void within(std::string_view name, Call call) {
   }
 }
 
+inline Error mismatch(const std::string& expected, const std::string& found) {
+  return {"", "expected " + expected + ", found " + found};
+}
+
+/// The string in a document, whichever class of strings documents of that kind have.
 template <class Json>
-Error mismatch(const std::string& expected, const Json& found) {
-  std::string text = "expected " + expected + ", found ";
-  if (found.is_string()) {
-    text += printable(found.template get_ref<const typename Json::string_t&>());
-  } else if (found.is_structured()) {
-    text += std::string("an ") + found.type_name();
-  } else if (found.is_binary()) {
-    text += "binary data";
-  } else {
-    text += found.dump();
-  }
-  return {{}, text};
+std::string_view string_in(const Json& document) {
+  const auto& text = document.template get_ref<const typename Json::string_t&>();
+  return {text.data(), text.size()};
+}
+
+template <class Json>
+std::string describe(const Json& document) {
+  if (document.is_string()) return printable(string_in(document));
+  if (document.is_structured()) return std::string("an ") + document.type_name();
+  if (document.is_binary()) return "binary data";
+  return document.dump();
 }
 
 /// The status of that name; `other` for a name that is none of the specification's.
@@ -391,14 +360,14 @@ inline ContainerState status_named(std::string_view name) {
 inline std::string_view document_name(ContainerState status, std::string_view other) {
   if (status == ContainerState::other) {
     if (!other.empty() && status_named(other) == ContainerState::other) return other;
-    throw Error({}, "expected a status of the runtime's own, found " + printable(other));
+    throw mismatch("a status of the runtime's own", printable(other));
   }
   if (!to_string(status).empty()) return to_string(status);
-  throw Error({}, "expected a ContainerState, found " + std::to_string(static_cast<int>(status)));
+  throw mismatch("a ContainerState", std::to_string(static_cast<int>(status)));
 }
 
-inline void set_path(std::filesystem::path& path, std::string&& utf8) {
 #ifdef _WIN32  // where paths are UTF-16
+inline void set_path(std::filesystem::path& path, std::string&& utf8) {
   try {
 #ifdef __cpp_char8_t
     path = std::u8string(utf8.begin(), utf8.end());
@@ -406,46 +375,43 @@ inline void set_path(std::filesystem::path& path, std::string&& utf8) {
     path = std::filesystem::u8path(utf8);
 #endif
   } catch (const std::system_error&) {
-    throw Error({}, "expected UTF-8, found " + printable(utf8));
+    throw mismatch("UTF-8", printable(utf8));
   }
-#else
-  path = std::move(utf8);
-#endif
 }
 
-#ifdef _WIN32
 inline std::string path_to_utf8(const std::filesystem::path& path) {
   try {
     const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
     return {text.begin(), text.end()};
   } catch (const std::system_error&) {
-    throw Error({}, "expected a path in UTF-16, found half of a surrogate pair");
+    throw mismatch("a path in UTF-16", "half of a surrogate pair");
   }
 }
 #else
+inline void set_path(std::filesystem::path& path, std::string&& utf8) { path = std::move(utf8); }
 inline const std::string& path_to_utf8(const std::filesystem::path& path) { return path.native(); }
 #endif
 
-// How a value of each type is read: the rules, once, for two kinds of source. A DocumentSource is a
-// value in a document of nlohmann's; there, what breaks a rule is an Error. A TextSource stands at
-// a value in a text; it gives up at what it does not know, right or wrong: read_value() then
-// returns false, and the document decides. The C++ value has its default before.
+// How a value of each type is read: one rule for a type, and two kinds of source. A DocumentSource
+// is a value in a document of nlohmann's; there, a broken rule is an Error. A TextSource is at a
+// value in a text, and gives up at what it does not know, right or wrong: then read() returns
+// false, and a document decides. The C++ value has its default before.
 
 template <class Source>
-bool read_value(Source& source, std::string& value) {
+bool read(Source& source, std::string& value) {
   return source.string(value) || source.refuse("a string");
 }
 
 template <class Source>
-bool read_value(Source& source, std::filesystem::path& value) {
+bool read(Source& source, std::filesystem::path& value) {
   std::string text;
-  if (!read_value(source, text)) return false;
+  if (!read(source, text)) return false;
   set_path(value, std::move(text));
   return true;
 }
 
 template <class Source>
-bool read_value(Source& source, NamedStatus<ContainerState, std::string> value) {
+bool read(Source& source, NamedStatus<ContainerState, std::string> value) {
   std::string name;
   if (!source.string(name) || name.empty()) return source.refuse("a string that is not empty");
   value.status = status_named(name);
@@ -455,16 +421,16 @@ bool read_value(Source& source, NamedStatus<ContainerState, std::string> value) 
 
 /// Null is none.
 template <class Source, class T>
-bool read_value(Source& source, std::optional<T>& value) {
-  return source.null() || read_value(source, value.emplace());
+bool read(Source& source, std::optional<T>& value) {
+  return source.null() || read(source, value.emplace());
 }
 
 /// Null is no elements: Go's encoder writes it for a nil slice.
 template <class Source, class T>
-bool read_value(Source& source, std::vector<T>& value) {
+bool read(Source& source, std::vector<T>& value) {
   const auto read_element = [&](auto& element) {
     T item{};
-    if (!read_value(element, item)) return false;
+    if (!read(element, item)) return false;
     value.push_back(std::move(item));
     return true;
   };
@@ -473,89 +439,87 @@ bool read_value(Source& source, std::vector<T>& value) {
 }
 
 template <class Source, class T>
-bool read_value(Source& source, std::map<std::string, T>& value) {
+bool read(Source& source, std::map<std::string, T>& value) {
   const auto read_member = [&](std::string_view name, auto& element) {
     const std::size_t size = value.size();
     const auto added = value.emplace_hint(value.end(), name, T{});
-    return value.size() > size && read_value(element, added->second);
+    return value.size() > size && read(element, added->second);
   };
+  constexpr bool strings = std::is_same_v<T, std::string>;
   return source.object(read_member) ||
-         source.refuse(std::is_same_v<T, std::string> ? "an object whose values are strings"
-                                                      : "an object");
+         source.refuse(strings ? "an object whose values are strings" : "an object");
 }
 
-/// A struct: an absent member keeps its default, and one that is not in the list is ignored.
+/// Integers, structs with a list of members, and what nlohmann alone can convert.
 template <class Source, class T>
-bool read_members(Source& source, T& value) {
-  std::array<bool, std::tuple_size_v<decltype(members<T>)>> seen{};
-  std::vector<std::string_view> ignored;
-  const auto read_member = [&](std::string_view name, auto& element) {
-    std::size_t index = 0;
-    bool done = false;
-    const auto read_if_named = [&](const auto& member) {
-      if (name != member.name) return ++index == 0;
-      done = !std::exchange(seen[index], true) && read_value(element, member.of(value));
-      return true;
-    };
-    const bool known = std::apply(
-        [&](const auto&... member) { return (read_if_named(member) || ...); }, members<T>);
-    return known ? done : element.ignore(name, ignored);
-  };
-  return source.object(read_member) || source.refuse("an object");
-}
-
-/// All other types: integers, structs with a list, and what nlohmann alone can convert.
-template <class Source, class T>
-bool read_value(Source& source, T& value) {
+bool read(Source& source, T& value) {
   if constexpr (has_members<T>) {
     return read_members(source, value);
-  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-    using Limits = std::numeric_limits<T>;
+  } else if constexpr (is_integer<T>) {
     return source.integer(value) ||
-           source.refuse("an integer from " + std::to_string((Limits::min)()) + " to " +
-                         std::to_string((Limits::max)()));
+           source.refuse("an integer from " + std::to_string((std::numeric_limits<T>::min)()) +
+                         " to " + std::to_string((std::numeric_limits<T>::max)()));
   } else {
     return source.convert(value);
   }
 }
 
-/// The number of bytes of the integer that `text` begins with, or 0 where it is none that T holds.
+/// An absent member keeps its default, and one that is not in the list is ignored.
+template <class Source, class T>
+bool read_members(Source& source, T& value) {
+  std::array<bool, std::tuple_size_v<decltype(members<T>)>> seen{};
+  std::set<std::string> ignored;
+  const auto read_member = [&](std::string_view name, auto& element) {
+    std::size_t index = 0;
+    bool done = false;
+    const auto read_if_named = [&](const auto& member) {
+      if (!member.has_name(name)) return ++index == 0;
+      done = !std::exchange(seen[index], true) && read(element, member.of(value));
+      return true;
+    };
+    const auto is_known = [&](const auto&... member) { return (read_if_named(member) || ...); };
+    return std::apply(is_known, members<T>) ? done : element.ignore(name, ignored);
+  };
+  return source.object(read_member) || source.refuse("an object");
+}
+
+/// The size of the integer at the beginning of `text`; 0 where there is none that a T can hold.
 template <class T>
 std::size_t read_integer(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc{} ? static_cast<std::size_t>(end - text.data()) : 0;
 }
 
-/// A value in a document, to read from.
+/// A value in a document, to be read.
 template <class Json>
 class DocumentSource {
  public:
-  explicit DocumentSource(const Json& json) : json_(json) {}
+  explicit DocumentSource(const Json& document) : document_(document) {}
 
-  [[noreturn]] bool refuse(const std::string& expected) { throw mismatch(expected, json_); }
-
-  bool null() { return json_.is_null(); }
+  [[noreturn]] bool refuse(const std::string& expected) {
+    throw mismatch(expected, describe(document_));
+  }
+  static bool ignore(std::string_view, std::set<std::string>&) { return true; }
+  bool null() { return document_.is_null(); }
 
   bool string(std::string& value) {
-    if (!json_.is_string()) return false;
-    const auto& text = json_.template get_ref<const typename Json::string_t&>();
-    value.assign(text.data(), text.size());
-    return true;
+    if (document_.is_string()) value = string_in(document_);
+    return document_.is_string();
   }
 
   template <class T>
   bool integer(T& value) {
-    if (!json_.is_number_integer()) return false;
-    const auto digits = json_.dump();
+    if (!document_.is_number_integer()) return false;
+    const auto digits = document_.dump();
     return read_integer({digits.data(), digits.size()}, value) == digits.size();
   }
 
   template <class Read>
   bool array(Read read_element) {
-    if (!json_.is_array()) return false;
+    if (!document_.is_array()) return false;
     std::size_t index = 0;
-    for (const Json& json : json_) {
-      DocumentSource element(json);
+    for (const Json& item : document_) {
+      DocumentSource element(item);
       within(std::to_string(index++), [&] { read_element(element); });
     }
     return true;
@@ -563,111 +527,120 @@ class DocumentSource {
 
   template <class Read>
   bool object(Read read_member) {
-    if (!json_.is_object()) return false;
-    for (const auto& item : json_.template get_ref<const typename Json::object_t&>()) {
-      const std::string_view name(item.first.data(), item.first.size());
-      DocumentSource element(item.second);
+    if (!document_.is_object()) return false;
+    for (const auto& member : document_.template get_ref<const typename Json::object_t&>()) {
+      const std::string_view name(member.first.data(), member.first.size());
+      DocumentSource element(member.second);
       within(name, [&] { read_member(name, element); });
     }
     return true;
   }
 
-  bool ignore(std::string_view, std::vector<std::string_view>&) { return true; }
-
   template <class T>
   bool convert(T& value) {
-    value = with_errors([&] { return json_.template get<T>(); });
+    value = with_errors([&] { return document_.template get<T>(); });
     return true;
   }
 
  private:
-  const Json& json_;
+  const Json& document_;
 };
 
-// How a value is written: text and documents are made of what these give for each type.
+// How a value of each type is written, to a document or to text: as what written() returns.
 
 template <class T>
 const T& written(const T& value) {
   return value;
 }
+
 inline decltype(auto) written(const std::filesystem::path& value) { return path_to_utf8(value); }
+
 inline std::string_view written(NamedStatus<const ContainerState, const std::string> value) {
   return document_name(value.status, value.other);
 }
+
 template <class T>
-decltype(auto) written(const std::optional<T>& value) {
-  return written(*value);
+const T* find_value(const T& member) {
+  return &member;
 }
 
-/// Calls `write` with the name and the value of each member that `value` has, in the list's order.
+template <class T>
+const T* find_value(const std::optional<T>& member) {
+  return member ? &*member : nullptr;
+}
+
+/// Calls `write` with the name and the value of each member that has one.
 template <class T, class Write>
-void for_each_member(const T& value, Write write) {
+void for_each_member(const T& object, Write write) {
   const auto write_member = [&](const auto& member) {
-    const auto& item = member.of(value);
-    bool present = true;
-    if constexpr (is_optional<std::decay_t<decltype(item)>>) present = item.has_value();
-    if (present) write(member.name, item);
+    const auto& item = member.of(object);
+    const auto* value = find_value(item);
+    if (value) within(member.name, [&] { write(member.name, written(*value)); });
   };
   std::apply([&](const auto&... member) { (write_member(member), ...); }, members<T>);
 }
 
-/// The document for a value of any type.
+/// The kind of document that a T is converted to: ordered_json, which keeps the order of members,
+/// or json where the conversions of T know that one alone.
+template <class T>
+using DocumentOf = std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
+                                      nlohmann::ordered_json, nlohmann::json>;
+
 template <class Json, class T>
 Json to_document(const T& value) {
   if constexpr (has_members<T>) {
     Json object = Json::object();
     for_each_member(value, [&](std::string_view name, const auto& item) {
-      within(name, [&] {
-        object[typename Json::object_t::key_type(name)] = to_document<Json>(written(item));
-      });
+      object[typename Json::object_t::key_type(name)] = to_document<Json>(item);
     });
     return object;
   } else if constexpr (std::is_same_v<T, std::string_view>) {
     return typename Json::string_t(value.data(), value.size());
-  } else if constexpr (std::is_constructible_v<Json, const T&>) {
-    return with_errors([&] { return Json(value); });
   } else {
-    return with_errors([&] { return DocumentOf<T>(value); });
+    using Own = std::conditional_t<std::is_constructible_v<Json, const T&>, Json, DocumentOf<T>>;
+    return with_errors([&] { return Own(value); });
   }
 }
 
 }  // namespace detail
 
-/// Sets `json` to the name of `status`. Throws Error for `other`, whose name it does not have, and
-/// for a value that is no enumerator.
+/// Sets `document` to the name of `status`. Throws Error for `other`, whose name it does not have,
+/// and for a value that is no enumerator.
 template <class Json>
-void to_json(Json& json, ContainerState status) {
-  json = detail::to_document<Json>(detail::document_name(status, {}));
+void to_json(Json& document, ContainerState status) {
+  document = detail::to_document<Json>(detail::document_name(status, ""));
 }
 
 /// Sets `status` from its name. Throws Error, and leaves `status` as it was, for anything but the
 /// names of the specification: a ContainerState has no place for another one, a State has.
 template <class Json>
-void from_json(const Json& json, ContainerState& status) {
-  std::string name;
-  detail::DocumentSource<Json> source(json);
-  const auto found = source.string(name) ? detail::status_named(name) : ContainerState::other;
+void from_json(const Json& document, ContainerState& status) {
+  const auto found = document.is_string() ? detail::status_named(detail::string_in(document))
+                                          : ContainerState::other;
   if (found == ContainerState::other) {
-    source.refuse(R"("creating", "created", "running" or "stopped" (another needs a State))");
+    throw detail::mismatch(
+        R"("creating", "created", "running" or "stopped" (another needs a State))",
+        detail::describe(document));
   }
   status = found;
 }
 
-/// Sets `json` to the document for `value`, of a type with a list of members. Members that are none
-/// are left out. Throws Error, and leaves `json` as it was, for a status without a proper name.
+/// Sets `document` to the document for `value`, of a type with a list of members. Members that are
+/// none are left out. Throws Error, and leaves `document` as it was, for a status without a proper
+/// name.
 template <class Json, class T, detail::if_has_members<T> = 0>
-void to_json(Json& json, const T& value) {
-  json = detail::to_document<Json>(value);
+void to_json(Json& document, const T& value) {
+  document = detail::to_document<Json>(value);
 }
 
 /// Sets `value` from its document: every member in its list, those that are absent to their
 /// defaults. Throws Error, and leaves `value` as it was, where the document is not as the
 /// specification has it (the README has the table).
 template <class Json, class T, detail::if_has_members<T> = 0>
-void from_json(const Json& json, T& value) {
+void from_json(const Json& document, T& value) {
   T fresh{};
-  detail::DocumentSource<Json> source(json);
-  detail::read_value(source, fresh);
+  detail::DocumentSource<Json> source(document);
+  detail::read(source, fresh);
   value = std::move(fresh);
 }
 
@@ -696,22 +669,12 @@ std::ostream& operator<<(std::ostream& out, const T& value) {
   using Json = nlohmann::ordered_json;
   std::string text;
   try {
-    text = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
-  } catch (
-      const Error& error) {  // a status without a name or, on Windows, a path that is no UTF-16
+    text = detail::to_document<Json>(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+  } catch (const Error& error) {  // a status without a name, a path that is not UTF-16
     text = error.what();
   }
   return out << text;
 }
-
-namespace detail {
-
-[[noreturn]] inline void refuse(const std::string& pointer, const std::string& expected,
-                                const std::string& found) {
-  throw Error(pointer, "expected " + expected + ", found " + found);
-}
-
-}  // namespace detail
 
 /// Checks what the specification asks of a state beyond the types (runtime.md, State): for a hook
 /// before it acts on what it was told, and for a runtime before it saves. Throws Error for the
@@ -719,30 +682,31 @@ namespace detail {
 /// Linux, none while created or running; `bundle` not absolute. It can't tell that a document had
 /// no `status`, which reads as stopped.
 inline void validate(const State& state) {
-  if (state.version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
-  if (state.id.empty()) detail::refuse("/id", "an ID", R"("")");
+  if (state.version.empty()) throw Error("/ociVersion", R"(expected a version, found "")");
+  if (state.id.empty()) throw Error("/id", R"(expected an ID, found "")");
   detail::within("status", [&] { detail::document_name(state.status, state.other_status); });
-  if (state.pid && *state.pid < 0) {
-    detail::refuse("/pid", "0 or greater", std::to_string(*state.pid));
+  if (state.pid.value_or(0) < 0) {
+    throw Error("/pid", "expected 0 or greater, found " + std::to_string(*state.pid));
   }
 #ifdef __linux__
-  if (!state.pid &&
-      (state.status == ContainerState::created || state.status == ContainerState::running)) {
-    detail::refuse("/pid", "a process ID, as the status is " + status_name(state), "none");
+  const std::string status = status_name(state);
+  if (!state.pid && (status == "created" || status == "running")) {
+    throw Error("/pid", "expected a process ID, as the status is " + status + ", found none");
   }
 #endif
   if (!state.bundle.is_absolute()) {
-    detail::within("bundle", [&] {
-      detail::refuse("", "an absolute path", detail::printable(detail::path_to_utf8(state.bundle)));
-    });
+    throw Error("/bundle", "expected an absolute path, found " +
+                               detail::printable(detail::path_to_utf8(state.bundle)));
   }
 }
 
 /// The same for a container process: `version` empty or `pid` negative, and what is wrong with its
 /// `state`.
 inline void validate(const ContainerProcessState& process) {
-  if (process.version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
-  if (process.pid < 0) detail::refuse("/pid", "0 or greater", std::to_string(process.pid));
+  if (process.version.empty()) throw Error("/ociVersion", R"(expected a version, found "")");
+  if (process.pid < 0) {
+    throw Error("/pid", "expected 0 or greater, found " + std::to_string(process.pid));
+  }
   detail::within("state", [&] { validate(process.state); });
 }
 
@@ -754,12 +718,12 @@ inline void validate(const ContainerProcessState& process) {
 template <class T>
 struct nlohmann::adl_serializer<T, std::enable_if_t<oci::detail::has_members<T>>> {
   template <class Json>
-  static void to_json(Json& json, const T& value) {
-    oci::to_json(json, value);
+  static void to_json(Json& document, const T& value) {
+    oci::to_json(document, value);
   }
   template <class Json>
-  static void from_json(const Json& json, T& value) {
-    oci::from_json(json, value);
+  static void from_json(const Json& document, T& value) {
+    oci::from_json(document, value);
   }
 };
 
@@ -771,21 +735,12 @@ inline namespace v1_0_0 {
 namespace detail {
 
 /// Builds a document from the events of nlohmann's parser, as its own parse() does, but refuses
-/// duplicate names and NUL bytes. It throws nothing: the first error is kept.
+/// duplicate names. It throws nothing: the first error is kept.
 template <class Json>
 class DocumentBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit DocumentBuilder(std::string_view text) : text_(text) {}
-
-  /// Whether the text is one JSON value: then it is in document(), else the reason is in error().
-  bool build() {
-    const std::size_t nul = text_.find('\0');  // which nlohmann's parser takes for the end
-    if (nul == std::string_view::npos) return Json::sax_parse(text_.begin(), text_.end(), this);
-    return fail(nul + 1, "expected JSON text, found a NUL byte");
-  }
-
-  Json& document() { return document_; }
-  const Error& error() const { return *error_; }
+  DocumentBuilder(std::string_view text, Json& document, std::optional<Error>& error)
+      : text_(text), document_(document), error_(error) {}
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -804,10 +759,8 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
   bool key(typename Json::string_t& name) override {
     const auto [member, added] = open_.back()->emplace(std::move(name), nullptr);
     member_ = &*member;
-    if (!added) {
-      error_.emplace(pointer(),
-                     "expected one member named " + printable(member.key()) + ", found two");
-    }
+    const std::string expected = added ? "" : "one member named " + printable(member.key());
+    if (!added) error_.emplace(pointer(), mismatch(expected, "two").message());
     return added;
   }
 
@@ -819,12 +772,11 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
     const std::size_t quote = message.rfind('\'' + token + '\'');
     if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));
-    return fail(position, message);
+    return refuse(position, message);
   }
 
- private:
-  /// An error in the grammar. `position` is the number of bytes read, the wrong one included.
-  bool fail(std::size_t position, const std::string& message) {
+  /// `position` is the number of bytes read, the wrong one included.
+  bool refuse(std::size_t position, const std::string& message) {
     const std::string_view before = text_.substr(0, position - 1);
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
     const auto column = position - (before.rfind('\n') + 1);  // npos + 1 is 0
@@ -833,6 +785,7 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
     return false;
   }
 
+ private:
   /// Puts `value` where the parser is: into the innermost open array or object, if any.
   Json& place(Json&& value) {
     if (open_.empty()) return document_ = std::move(value);
@@ -858,76 +811,91 @@ class DocumentBuilder final : public nlohmann::json_sax<Json> {
 
   /// The JSON Pointer of the member that is being read.
   [[nodiscard]] std::string pointer() const {
-    std::string way;
+    std::string pointer;
     for (auto parent = open_.begin(); parent != open_.end(); ++parent) {
       const Json* child = parent + 1 == open_.end() ? member_ : parent[1];
       for (const auto& item : (*parent)->items()) {
-        if (&item.value() == child) way += pointer_step(item.key());
+        if (&item.value() == child) pointer += pointer_step(item.key());
       }
     }
-    return way;
+    return pointer;
   }
 
   std::string_view text_;
-  Json document_;
-  std::optional<Error> error_;
+  Json& document_;
+  std::optional<Error>& error_;
   std::vector<Json*> open_;  // the open arrays and objects, innermost last
   Json* member_{};           // the value of the last name
 };
 
+/// Whether `text` is one JSON value without duplicate names: sets either the document or the error.
 template <class Json>
-Json parse_document(std::string_view text) {
-  DocumentBuilder<Json> builder(text);
-  if (!builder.build()) throw Error(builder.error());
-  return std::move(builder.document());
+bool parse_document(std::string_view text, Json& document, std::optional<Error>& error) {
+  DocumentBuilder<Json> builder(text, document, error);
+  const std::size_t nul = text.find('\0');  // which nlohmann's parser takes for the end
+  return nul == std::string_view::npos
+             ? Json::sax_parse(text.begin(), text.end(), &builder)
+             : builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
 }
 
-/// Skips bytes that are themselves in a JSON string: printable ASCII but for '"' and '\\'.
-inline const char* skip_plain(const char* at, const char* end) {
-  // Eight at once: the sums and differences set the highest bit of a byte that is not plain.
-  constexpr std::uint64_t each = 0x0101010101010101;
-  for (std::uint64_t bytes = 0; end - at >= 8; at += 8) {
-    std::memcpy(&bytes, at, 8);
-    const std::uint64_t quote = (bytes ^ each * '"') - each;
-    const std::uint64_t backslash = (bytes ^ each * '\\') - each;
-    if (((bytes | quote | backslash | (bytes - each * 0x20)) & each * 0x80) != 0) break;
+/// The escapes of two characters in JSON strings: a letter, and the character that it stands for.
+struct Escapes {
+  std::array<char, 256> letter{};  // by character; 'u' where it needs a longer escape, 0 for none
+  std::array<char, 256> character{};  // by letter; 0 where there is no such escape
+
+  constexpr Escapes() {
+    for (std::size_t c = 0; c < letter.size(); ++c) letter[c] = c < 0x20 || c > 0x7E ? 'u' : '\0';
+    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      letter[static_cast<std::size_t>(pair[1])] = pair[0];
+      character[static_cast<std::size_t>(pair[0])] = pair[1];
+    }
+    character['/'] = '/';
   }
-  while (at != end && ' ' <= *at && *at <= '~' && *at != '"' && *at != '\\') ++at;
+};
+inline constexpr Escapes escapes{};
+
+constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
+
+/// Whether eight bytes stand for themselves in a JSON string: printable ASCII, no quote or
+/// backslash.
+inline bool are_plain(const char* eight) {
+  constexpr std::uint64_t each = 0x0101010101010101;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, eight, 8);
+  // Each of these terms has the highest bit set in the first byte that is not plain.
+  const std::uint64_t quote = (bytes ^ each * '"') - each;
+  const std::uint64_t backslash = (bytes ^ each * '\\') - each;
+  const std::uint64_t control = bytes - each * ' ';
+  return ((bytes | quote | backslash | control) & each * 0x80) == 0;
+}
+
+inline const char* skip_plain(const char* at, const char* end) {
+  while (end - at >= 8 && are_plain(at)) at += 8;
+  while (at != end && escapes.letter[index_of(*at)] == 0) ++at;
   return at;
 }
 
-/// The two-character escapes: what stands behind the backslash, and for which character.
-inline constexpr std::string_view escapes{"\"\\bfnrt/"};
-inline constexpr std::string_view escaped{"\"\\\b\f\n\r\t/"};
-
-/// A value in a text, to read from. It knows what runtimes write: objects, arrays, integers, and
-/// strings of printable ASCII and of escapes for ASCII. Strings with more than that go to
-/// nlohmann's parser as one token, and so do values that are ignored and those that nlohmann
-/// converts. At all else it gives up.
+/// A value in a text, to be read. It knows what runtimes write: objects, arrays, integers, and
+/// strings of ASCII with or without escapes. To nlohmann's parser go other strings, and the values
+/// that are ignored or that nlohmann converts: each as the text of one value. At all else it gives
+/// up.
 class TextSource {
  public:
   explicit TextSource(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
 
-  bool at_end() { return skip_space() == end_; }
-
   static bool refuse(const std::string&) { return false; }
-
-  bool null() {
-    skip_space();
-    if (rest().substr(0, 4) != "null") return false;
-    at_ += 4;
-    return true;
-  }
-
+  bool at_end() { return skip_space() == end_; }
+  bool null() { return next('n') && take("ull"); }
   bool string(std::string& value) { return next('"') && decode(value); }
 
   template <class T>
   bool integer(T& value) {
     skip_space();
     const std::size_t size = read_integer(rest(), value);
-    if (size == 0 || rest().substr(0, 2) == "-0" || (size > 1 && *at_ == '0')) return false;
+    const char* const digits = at_ + (size > 0 && *at_ == '-' ? 1 : 0);
+    const bool padded = size > 0 && *digits == '0' && digits + 1 != at_ + size;
     at_ += size;
-    return true;
+    return size > 0 && !padded;
   }
 
   template <class Read>
@@ -944,35 +912,40 @@ class TextSource {
   bool object(Read read_member) {
     if (!next('{')) return false;
     if (next('}')) return true;
-    std::string_view name;
     do {
-      if (!next('"') || !decode_name(name) || !next(':') || !read_member(name, *this)) return false;
+      std::string_view name;
+      if (!next('"') || !find_name(name) || !next(':') || !read_member(name, *this)) return false;
     } while (next(','));
     return next('}');
   }
 
-  /// Not for a name that had to be decoded, nor for more than a few.
-  bool ignore(std::string_view name, std::vector<std::string_view>& ignored) {
-    const bool again = std::find(ignored.begin(), ignored.end(), name) != ignored.end();
-    if (again || name.data() == name_.data() || ignored.size() == 16) return false;
-    ignored.push_back(name);
-    return DocumentBuilder<nlohmann::json>(token()).build();
+  bool ignore(std::string_view name, std::set<std::string>& ignored) {
+    nlohmann::json document;
+    return ignored.emplace(name).second && parse_value(document);
   }
 
   template <class T>
   bool convert(T& value) {
-    DocumentBuilder<nlohmann::json> builder(token());
-    if (!builder.build()) return false;
+    nlohmann::json document;
+    if (!parse_value(document)) return false;
     try {
-      value = builder.document().template get<T>();
-    } catch (const nlohmann::json::exception&) {
+      value = document.template get<T>();
+      return true;
+    } catch (...) {  // which the document throws again, if the rest of the text is right
       return false;
     }
-    return true;
   }
 
  private:
-  std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
+  [[nodiscard]] std::string_view rest() const {
+    return {at_, static_cast<std::size_t>(end_ - at_)};
+  }
+
+  bool take(std::string_view text) {
+    const bool found = rest().substr(0, text.size()) == text;
+    if (found) at_ += text.size();
+    return found;
+  }
 
   const char* skip_space() {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
@@ -980,163 +953,203 @@ class TextSource {
   }
 
   bool next(char c) {
-    if (skip_space() == end_ || *at_ != c) return false;
-    ++at_;
-    return true;
+    const bool found = skip_space() != end_ && *at_ == c;
+    if (found) ++at_;
+    return found;
   }
 
-  /// A name, behind its first quote: where it stands, if it is plain.
-  bool decode_name(std::string_view& name) {
+  /// The name behind a quote: in the text or, where it has to be decoded, in name_.
+  bool find_name(std::string_view& name) {
     const char* const end = skip_plain(at_, end_);
-    if (end != end_ && *end == '"') {
-      name = {at_, static_cast<std::size_t>(end - at_)};
-      at_ = end + 1;
-      return true;
+    if (end == end_ || *end != '"') {
+      const bool decoded = decode(name_);
+      name = name_;
+      return decoded;
     }
-    if (!decode(name_)) return false;
-    name = name_;
+    name = {at_, static_cast<std::size_t>(end - at_)};
+    at_ = end + 1;
     return true;
   }
 
-  /// A string, behind its first quote.
+  /// The string behind a quote.
   bool decode(std::string& value) {
-    const char* const begin = at_ - 1;
+    const char* const quote = at_ - 1;
     value.clear();
-    for (;;) {
+    do {
       const char* const plain = at_;
       at_ = skip_plain(at_, end_);
-      value.append(plain, at_);
-      if (at_ == end_) return false;
-      if (*at_ == '"') return ++at_ != nullptr;
-      unsigned code = 0x80;
-      if (*at_ == '\\' && end_ - at_ > 6) {
-        const std::size_t escape = escapes.find(at_[1]);
-        if (escape != std::string_view::npos) {
-          value += escaped[escape];
-          at_ += 2;
-          continue;
-        }
-        const bool hex =
-            at_[1] == 'u' && std::from_chars(at_ + 2, at_ + 6, code, 16).ptr == at_ + 6;
-        if (hex && code < 0x80) {
-          value += static_cast<char>(code);
-          at_ += 6;
-          continue;
-        }
-      }
-      break;
-    }
-    at_ = begin;
-    DocumentBuilder<nlohmann::json> builder(token());
-    if (!builder.build()) return false;
-    value = builder.document().get_ref<const std::string&>();
+      value.append(plain, static_cast<std::size_t>(at_ - plain));
+      if (at_ != end_ && *at_ == '"') return ++at_ != nullptr;
+    } while (decode_escape(value));
+    at_ = quote;
+    nlohmann::json document;
+    if (!parse_value(document)) return false;
+    value = document.get_ref<const std::string&>();
     return true;
   }
 
-  /// The text of the value that begins here; nlohmann's parser decides whether it is one.
-  std::string_view token() {
-    const char* const begin = skip_space();
-    std::size_t depth = 0;
-    bool quoted = false;
-    do {
-      if (at_ == end_) break;
-      const char c = *at_++;
-      if (quoted) {
-        if (c == '\\' && at_ != end_) ++at_;
-        if (c == '"') quoted = false;
-      } else if (c == '"') {
-        quoted = true;
-      } else if (c == '{' || c == '[') {
-        ++depth;
-      } else if (c == '}' || c == ']') {
-        --depth;
-      } else if (depth == 0) {
-        at_ = std::find_first_of(at_, end_, scalar_ends.begin(), scalar_ends.end());
-      }
-    } while (quoted || depth > 0);
-    return {begin, static_cast<std::size_t>(at_ - begin)};
+  /// An escape for an ASCII character.
+  bool decode_escape(std::string& value) {
+    const std::string_view text = rest().substr(0, 6);
+    if (text.size() < 2 || text[0] != '\\') return false;
+    const char character = escapes.character[index_of(text[1])];
+    const char* const digits = text.data() + 2;
+    unsigned code = 0;
+    if (character != 0) {
+      value += character;
+      at_ += 2;
+    } else if (text[1] == 'u' && text.size() == 6 &&
+               std::from_chars(digits, digits + 4, code, 16).ptr == digits + 4 && code < 0x80) {
+      value += static_cast<char>(code);
+      at_ += 6;
+    } else {
+      return false;
+    }
+    return true;
   }
 
-  static constexpr std::string_view scalar_ends{",]} \n\r\t"};
+  /// Finds the end of the value that begins here, and gives its text to nlohmann's parser, which
+  /// decides whether it is one. (At a text's beginning it skips a byte order mark: give up.)
+  bool parse_value(nlohmann::json& document) {
+    const char* const begin = skip_space();
+    std::size_t depth = 0;
+    do {
+      if (at_ == end_ || *begin == '\xEF') return false;
+      const char c = *at_++;
+      if (c == '"') {
+        while (at_ != end_ && *at_ != '"') at_ += *at_ == '\\' && end_ - at_ > 1 ? 2 : 1;
+        if (at_ != end_) ++at_;
+      } else if (c == '{' || c == '[') {
+        ++depth;
+      } else if (depth == 0) {
+        constexpr std::string_view ends{",]} \n\r\t"};
+        at_ = std::find_first_of(at_, end_, ends.begin(), ends.end());
+      } else if (c == '}' || c == ']') {
+        --depth;
+      }
+    } while (depth > 0);
+    std::optional<Error> error;
+    return parse_document({begin, static_cast<std::size_t>(at_ - begin)}, document, error);
+  }
 
   const char* at_;
   const char* end_;
-  std::string name_;  // the last name that had to be decoded
+  std::string name_;
 };
 
-/// Writes the same text as nlohmann's dump() of an ordered_json.
+/// The text of a document. Throws Error for the first string in it that is not UTF-8.
+template <class Json>
+std::string dump_document(const Json& document) {
+  try {
+    return document.dump();
+  } catch (const nlohmann::json::exception&) {
+    if (document.is_string()) throw mismatch("UTF-8", describe(document));
+    for (const auto& item : document.items()) {  // one of these is not UTF-8
+      within(item.key(), [&] {
+        dump_document(Json(item.key()));
+        dump_document(item.value());
+      });
+    }
+    throw;  // not reached: dump() throws for nothing else
+  }
+}
+
+/// Writes text: the same as nlohmann's dump() of an ordered_json.
 class TextWriter {
  public:
-  std::string& text() { return text_; }
+  std::string take() {
+    text_.resize(size_);
+    return std::move(text_);
+  }
 
   template <class T>
   void write(const T& value) {
     if constexpr (has_members<T>) {
-      text_ += '{';
-      for_each_member(
-          value, [&](std::string_view name, const auto& item) { member(name, written(item)); });
-      text_ += '}';
-    } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      text_ += std::to_string(value);
+      put('{');
+      for_each_member(value, [&](std::string_view name, const auto& item) { member(name, item); });
+      put('}');
+    } else if constexpr (is_integer<T>) {
+      constexpr std::size_t most = 20;  // -9223372036854775808
+      char* const to = room(most);
+      size_ += static_cast<std::size_t>(std::to_chars(to, to + most, value).ptr - to);
     } else {
-      text_ += to_document<DocumentOf<T>>(value).dump();
+      append(dump_document(to_document<DocumentOf<T>>(value)));
     }
   }
 
   template <class T>
   void write(const std::vector<T>& value) {
-    text_ += '[';
+    put('[');
+    std::size_t index = 0;
     for (const T& element : value) {
-      if (text_.back() != '[') text_ += ',';
-      write(written(element));
+      if (index > 0) put(',');
+      within(std::to_string(index++), [&] { write(written(element)); });
     }
-    text_ += ']';
+    put(']');
   }
 
   template <class T>
   void write(const std::map<std::string, T>& value) {
-    text_ += '{';
-    for (const auto& [name, element] : value) member(name, written(element));
-    text_ += '}';
+    put('{');
+    for (const auto& [name, item] : value) {
+      within(name, [&, &name = name, &item = item] { member(name, written(item)); });
+    }
+    put('}');
   }
 
   void write(const std::string& value) { write(std::string_view(value)); }
 
   void write(std::string_view value) {
-    const std::size_t before = text_.size();
-    text_.resize(before + 2 * value.size() + 2);  // room for an escape in place of each character
-    char* to = &text_[before];
+    char* const begin = room(2 * value.size() + 2);  // each character may need an escape
+    char* to = begin;
     *to++ = '"';
-    const char* from = value.data();
-    const char* const end = from + value.size();
-    for (;;) {
-      const char* const plain = skip_plain(from, end);
-      to = std::copy(from, plain, to);
-      if (plain == end) break;
-      const std::size_t escape = escaped.substr(0, 7).find(*plain);
-      if (escape == std::string_view::npos) {
-        text_.resize(before);
-        text_ += nlohmann::json(std::string(value)).dump();
-        return;
+    const char* const end = value.data() + value.size();
+    for (const char* from = value.data(); from != end;) {
+      if (end - from >= 8 && are_plain(from)) {
+        to = std::copy_n(from, 8, to);
+        from += 8;
+        continue;
       }
-      *to++ = '\\';
-      *to++ = escapes[escape];
-      from = plain + 1;
+      for (const char* const stop = from + std::min<std::ptrdiff_t>(end - from, 8); from != stop;
+           ++from) {
+        const char letter = escapes.letter[index_of(*from)];
+        if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
+        *to = '\\';
+        to += letter == 0 ? 0 : 1;
+        *to++ = letter == 0 ? *from : letter;
+      }
     }
     *to++ = '"';
-    text_.resize(static_cast<std::size_t>(to - text_.data()));
+    size_ += static_cast<std::size_t>(to - begin);
   }
 
  private:
   template <class T>
   void member(std::string_view name, const T& value) {
-    if (text_.back() != '{') text_ += ',';
+    if (text_[size_ - 1] != '{') put(',');
     write(name);
-    text_ += ':';
+    put(':');
     write(value);
   }
 
-  std::string text_;
+  void put(char c) {
+    *room(1) = c;
+    ++size_;
+  }
+
+  void append(std::string_view text) {
+    std::copy(text.begin(), text.end(), room(text.size()));
+    size_ += text.size();
+  }
+
+  /// Where the next bytes go, with room for that many.
+  char* room(std::size_t bytes) {
+    if (text_.size() - size_ < bytes) text_.resize(2 * (size_ + bytes));
+    return text_.data() + size_;
+  }
+
+  std::string text_ = std::string(512, '\0');
+  std::size_t size_{};  // what is used of it
 };
 
 /// All that is left of a stream, read with a stream of its own: the state and the exception mask of
@@ -1162,20 +1175,15 @@ template <class T>
 inline constexpr bool is_document =
     std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>;
 
-/// The text of a document. Throws Error for the first string in it that is not UTF-8.
-template <class Json>
-std::string dump_document(const Json& document) {
-  try {
-    return document.dump();
-  } catch (const nlohmann::json::exception&) {
-    if (document.is_string()) throw mismatch("UTF-8", document);
-    for (const auto& item : document.items()) {  // one of these is not UTF-8
-      within(item.key(), [&] {
-        dump_document(Json(item.key()));
-        dump_document(item.value());
-      });
-    }
-    throw;  // not reached: dump() throws for nothing else
+template <class T>
+T parse_as_document(std::string_view text) {
+  std::conditional_t<is_document<T>, T, nlohmann::json> document;
+  std::optional<Error> error;
+  if (!parse_document(text, document, error)) throw Error(*error);
+  if constexpr (is_document<T>) {
+    return document;
+  } else {
+    return with_errors([&] { return document.template get<T>(); });
   }
 }
 
@@ -1191,13 +1199,11 @@ template <class T = State>
   if constexpr (detail::has_members<T>) {
     T value{};
     detail::TextSource source(text);
-    if (detail::read_value(source, value) && source.at_end()) return value;
-  }
-  if constexpr (detail::is_document<T>) {
-    return detail::parse_document<T>(text);
+    if (!detail::read(source, value) || !source.at_end())
+      value = detail::parse_as_document<T>(text);
+    return value;
   } else {
-    const auto document = detail::parse_document<nlohmann::json>(text);
-    return detail::with_errors([&] { return document.template get<T>(); });
+    return detail::parse_as_document<T>(text);
   }
 }
 
@@ -1216,18 +1222,12 @@ template <class T>
 [[nodiscard]] std::string dump(const T& value) {
   static_assert(std::is_constructible_v<detail::DocumentOf<T>, const T&>,
                 "T needs a list of members (oci::members<T>) or a to_json of its own");
-  if constexpr (detail::has_members<T>) {
-    try {
-      detail::TextWriter writer;
-      writer.write(value);
-      return std::move(writer.text());
-    } catch (const nlohmann::json::exception&) {
-    }  // what is wrong, and where, is for the document to say
-  }
   if constexpr (detail::is_document<T>) {
     return detail::dump_document(value);
   } else {
-    return detail::dump_document(detail::to_document<detail::DocumentOf<T>>(value));
+    detail::TextWriter writer;
+    writer.write(value);
+    return writer.take();
   }
 }
 
@@ -1235,21 +1235,18 @@ template <class T>
 
 namespace detail {
 
-[[noreturn]] inline void throw_errno(const char* what, const std::filesystem::path& path) {
-  throw std::filesystem::filesystem_error(what, path,
-                                          std::error_code(errno, std::generic_category()));
+[[noreturn]] inline void throw_errno(int error, const char* what,
+                                     const std::filesystem::path& path) {
+  throw std::filesystem::filesystem_error(what, path, {error, std::generic_category()});
 }
 
-/// To the system, a path ends at a NUL byte: it would name another file.
-inline void refuse_nul(const char* what, const std::filesystem::path& path) {
-  if (path.native().find(std::filesystem::path::value_type{}) == std::string::npos) return;
-  errno = EINVAL;
-  throw_errno(what, path);
-}
-
-/// Calls `call`, and gives an Error that it throws the name of the file.
+/// Calls `call`, which works on the file at `path`: an Error that it throws gets the file's name.
 template <class Call>
 decltype(auto) in_file(const std::filesystem::path& path, Call call) {
+  // To the system, a path ends at a NUL byte: it would name another file.
+  if (path.native().find(std::filesystem::path::value_type{}) != std::string::npos) {
+    throw_errno(EINVAL, "oci: NUL byte in a path", path);
+  }
   try {
     return call();
   } catch (const Error& error) {
@@ -1265,7 +1262,7 @@ template <class Call>
 auto checked(const char* what, const std::filesystem::path& path, Call call) {
   auto result = call();
   while (result == -1 && errno == EINTR) result = call();
-  if (result == -1) throw_errno(what, path);
+  if (result == -1) throw_errno(errno, what, path);
   return result;
 }
 
@@ -1279,57 +1276,32 @@ class Descriptor {
 
   operator int() const { return number_; }
 
-  void reset(int number) {
-    if (number_ != -1) ::close(number_);
-    number_ = number;
-  }
-
-  /// Closes it before, to learn whether that went well. It is closed in any case: no second try.
-  void close(const std::filesystem::path& path) {
-    const int result = ::close(std::exchange(number_, -1));
-    if (result == -1 && errno != EINTR) throw_errno("oci::save: cannot close", path);
+  /// Takes another. Returns what close() returned for the old one, which is closed in any case.
+  int reset(int number) {
+    const int old = std::exchange(number_, number);
+    return old == -1 ? 0 : ::close(old);
   }
 
  private:
   int number_;
 };
 
-/// What a descriptor is called in an error.
-inline std::filesystem::path descriptor_path(int descriptor) {
-  return "/dev/fd/" + std::to_string(descriptor);
+inline std::string read_to_end(int file, const std::filesystem::path& path) {
+  constexpr std::size_t size = 65536;  // of a longer packet, a socket drops the rest
+  const std::unique_ptr<char[]> chunk(new char[size]);  // no std::string, which would touch it all
+  std::string text;
+  for (;;) {
+    const auto count =
+        checked("oci::load: cannot read", path, [&] { return ::read(file, chunk.get(), size); });
+    if (count == 0) return text;
+    text.append(chunk.get(), static_cast<std::size_t>(count));
+  }
 }
 
-/// The bytes of a file. Not a std::string, which would set all of a buffer to zero first.
-class Bytes {
- public:
-  /// Reads `file` to its end.
-  Bytes(int file, const std::filesystem::path& path) {
-    constexpr std::size_t packet = 65536;  // so much is read whole from a packet socket
-    std::size_t capacity = 0;
-    for (std::size_t count = 1; count > 0; size_ += count) {
-      if (capacity - size_ < packet) {
-        capacity = 2 * (size_ + packet);
-        auto larger = std::unique_ptr<char[]>(new char[capacity]);
-        std::copy_n(bytes_.get(), size_, larger.get());
-        bytes_ = std::move(larger);
-      }
-      count = static_cast<std::size_t>(checked("oci::load: cannot read", path, [&] {
-        return ::read(file, bytes_.get() + size_, capacity - size_);
-      }));
-    }
-  }
-
-  operator std::string_view() const { return {bytes_.get(), size_}; }
-
- private:
-  std::unique_ptr<char[]> bytes_;
-  std::size_t size_{};
-};
-
-inline Bytes read_file(const std::filesystem::path& path) {
+inline std::string read_file(const std::filesystem::path& path) {
   const Descriptor file(checked("oci::load: cannot open", path,
                                 [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
-  return {file, path};
+  return read_to_end(file, path);
 }
 
 inline void write_all(int file, std::string_view text, const std::filesystem::path& path) {
@@ -1340,100 +1312,83 @@ inline void write_all(int file, std::string_view text, const std::filesystem::pa
   }
 }
 
-inline void require_regular_file(const struct stat& status, const char* what,
-                                 const std::filesystem::path& path) {
-  if (S_ISREG(status.st_mode)) return;
-  errno = S_ISLNK(status.st_mode) ? ELOOP : S_ISDIR(status.st_mode) ? EISDIR : ENXIO;
-  throw_errno(what, path);
+inline void require_regular(const struct stat& file, const std::filesystem::path& path) {
+  if (S_ISREG(file.st_mode)) return;
+  const int error = S_ISLNK(file.st_mode) ? ELOOP : S_ISDIR(file.st_mode) ? EISDIR : ENXIO;
+  throw_errno(error, "oci: not a regular file", path);
 }
 
-/// A new file that is to replace another: it is removed at the end of its life, unless renamed.
-class Temporary {
- public:
-  Temporary(int directory, const std::filesystem::path& path)
-      : path_(path), directory_(directory), file_(create()) {}
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  ~Temporary() {
-    if (!name_.empty()) ::unlinkat(directory_, name_.c_str(), 0);
+/// Gives `file` the permission bits of `old` and, where the process may set them, owner and group.
+inline void keep_owner_and_mode(int file, const struct stat& old,
+                                const std::filesystem::path& path) {
+  struct stat now {};
+  checked("oci::save: cannot look at the temporary", path, [&] { return ::fstat(file, &now); });
+  // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that the
+  // user namespace lacks.
+  const auto give_to = [&](uid_t owner) {
+    return 1 == checked("oci::save: cannot set the owner", path, [&] {
+             if (::fchown(file, owner, old.st_gid) == 0) return 1;
+             return errno == EPERM || errno == EINVAL ? 0 : -1;
+           });
+  };
+  bool same_group = now.st_gid == old.st_gid;
+  if (!same_group || now.st_uid != old.st_uid) {
+    same_group = give_to(old.st_uid) || give_to(static_cast<uid_t>(-1)) || same_group;
   }
-
-  /// Gives it the permission bits of `old` and, where the process may set them, owner and group.
-  void keep_owner_and_mode(const struct stat& old) const {
-    struct stat now {};
-    checked("oci::save: cannot look at the temporary", path_, [&] { return ::fstat(file_, &now); });
-    // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that
-    // the user namespace lacks.
-    const auto give_to = [&](uid_t owner) {
-      return checked("oci::save: cannot set the owner", path_, [&] {
-               if (::fchown(file_, owner, old.st_gid) == 0) return 1;
-               return errno == EPERM || errno == EINVAL ? 0 : -1;
-             }) == 1;
-    };
-    const bool kept = (now.st_uid == old.st_uid && now.st_gid == old.st_gid) ||
-                      give_to(old.st_uid) || give_to(static_cast<uid_t>(-1)) ||
-                      now.st_gid == old.st_gid;
-    const mode_t mode = old.st_mode & (kept ? 0777U : 0707U);  // another group gets nothing
-    if (mode != (now.st_mode & 0777U)) {
-      checked("oci::save: cannot set the permissions", path_,
-              [&] { return ::fchmod(file_, mode); });
-    }
+  const mode_t mode = old.st_mode & (same_group ? 0777U : 0707U);  // nothing for another group
+  if (mode != (now.st_mode & 0777U)) {
+    checked("oci::save: cannot set the permissions", path, [&] { return ::fchmod(file, mode); });
   }
+}
 
-  void write(std::string_view text) { write_all(file_, text, path_); }
-
-  /// Syncs it, and renames it.
-  void rename_to(const std::string& name) {
-    checked("oci::save: cannot sync", path_, [&] { return ::fsync(file_); });
-    file_.close(path_);
-    checked("oci::save: cannot rename", path_,
-            [&] { return ::renameat(directory_, name_.c_str(), directory_, name.c_str()); });
-    name_.clear();
-  }
-
- private:
-  /// The name is short, as the file's own may be the longest. One that a killed process left behind
-  /// is passed over.
-  int create() {
-    static std::atomic<unsigned> count{0};
-    return checked("oci::save: cannot create a temporary", path_, [&] {
-      int number = -1;
-      do {
-        name_ = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-        number = ::openat(directory_, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-      } while (number == -1 && errno == EEXIST);
-      return number;
-    });
-  }
-
-  const std::filesystem::path& path_;
-  int directory_;
-  std::string name_;
-  Descriptor file_;
-};
+/// Opens a new file in `directory` that this user alone can open. One that a killed process left
+/// behind is passed over. The name is short, as the name of the file to replace may be the longest.
+inline int create_temporary(int directory, std::string& name, const std::filesystem::path& path) {
+  static std::atomic<unsigned> count{0};
+  return checked("oci::save: cannot create a temporary", path, [&] {
+    int file = -1;
+    do {
+      name = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
+      file = ::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    } while (file == -1 && errno == EEXIST);
+    return file;
+  });
+}
 
 inline void replace_file(const std::filesystem::path& path, std::string_view text) {
   const std::string& whole = path.native();
   const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
   const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
   const std::string name = slash == whole.size() ? "." : whole.substr(slash);
-
   const Descriptor directory(checked("oci::save: cannot open the directory", path, [&] {
     return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }));
+
   struct stat old {};
-  const bool exists = ::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!exists && errno != ENOENT) throw_errno("oci::save: cannot look at the file", path);
-  if (exists) require_regular_file(old, "oci::save: not a regular file", path);
-  // In a directory with the sticky bit the old file may be anybody's.
+  const bool exists = 0 == checked("oci::save: cannot look at the file", path, [&] {
+                        const int result =
+                            ::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW);
+                        return result == -1 && errno == ENOENT ? 1 : result;
+                      });
+  if (exists) require_regular(old, path);
   struct stat around {};
   checked("oci::save: cannot look at the directory", path,
           [&] { return ::fstat(directory, &around); });
+  const bool keep = exists && (around.st_mode & S_ISVTX) == 0;  // else it may be anybody's
 
-  Temporary file(directory, path);
-  if (exists && (around.st_mode & S_ISVTX) == 0) file.keep_owner_and_mode(old);
-  file.write(text);
-  file.rename_to(name);
+  std::string temporary;
+  Descriptor file(create_temporary(directory, temporary, path));
+  try {
+    if (keep) keep_owner_and_mode(file, old, path);
+    write_all(file, text, path);
+    checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
+    checked("oci::save: cannot close", path, [&] { return file.reset(-1); });
+    checked("oci::save: cannot rename", path,
+            [&] { return ::renameat(directory, temporary.c_str(), directory, name.c_str()); });
+  } catch (...) {
+    ::unlinkat(directory, temporary.c_str(), 0);
+    throw;
+  }
   checked("oci::save: cannot sync the directory", path, [&] {
     const int result = ::fsync(directory);
     return result == -1 && errno == EINVAL ? 0 : result;  // some file systems have nothing to sync
@@ -1445,7 +1400,7 @@ class LockedFile {
  public:
   explicit LockedFile(const std::filesystem::path& path) : path_(path) {
     open(O_RDONLY);
-    checked("oci::update: cannot lock", path_, [&] {
+    checked("oci::update: cannot lock", path, [&] {
       const int result = ::flock(file_, LOCK_EX);
       if (result == 0 || errno != EBADF) return result;
       open(O_RDWR);  // NFS locks only what is open for writing
@@ -1457,7 +1412,7 @@ class LockedFile {
   /// Unlocks before it closes: a child that was forked meanwhile has a copy of the descriptor.
   ~LockedFile() { ::flock(file_, LOCK_UN); }
 
-  /// Whether it is still the file at the path, and no update has replaced it during the wait.
+  /// Whether it is still the file at the path: another update may have replaced it during the wait.
   [[nodiscard]] bool is_current() const {
     struct stat now {};
     checked("oci::update: cannot look at the file", path_, [&] {
@@ -1467,7 +1422,7 @@ class LockedFile {
     return now.st_dev == status_.st_dev && now.st_ino == status_.st_ino;
   }
 
-  [[nodiscard]] Bytes read() const { return {file_, path_}; }
+  [[nodiscard]] std::string read() const { return read_to_end(file_, path_); }
 
  private:
   void open(int access) {
@@ -1476,7 +1431,7 @@ class LockedFile {
     }));
     checked("oci::update: cannot look at the file", path_,
             [&] { return ::fstat(file_, &status_); });
-    require_regular_file(status_, "oci::update: not a regular file", path_);
+    require_regular(status_, path_);
   }
 
   const std::filesystem::path& path_;
@@ -1489,12 +1444,11 @@ class LockedFile {
 inline std::string read_file(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw_errno("oci::load: cannot open", path);
+  if (!in) throw_errno(errno, "oci::load: cannot open", path);
   try {
     return read_to_end(in);
   } catch (const std::ios_base::failure&) {
-    errno = EIO;
-    throw_errno("oci::load: cannot read", path);
+    throw_errno(EIO, "oci::load: cannot read", path);
   }
 }
 
@@ -1524,7 +1478,6 @@ inline void replace_file(const std::filesystem::path& path, std::string_view tex
 /// parse().
 template <class T = State>
 [[nodiscard]] T load(const std::filesystem::path& path) {
-  detail::refuse_nul("oci::load: cannot open", path);
   return detail::in_file(path, [&] { return parse<T>(detail::read_file(path)); });
 }
 
@@ -1546,9 +1499,7 @@ template <class T = State>
 /// directory. Windows promises less (README, "Limitations").
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
-  const std::string text = detail::in_file(path, [&] { return dump(value); });
-  detail::refuse_nul("oci::save: cannot open", path);
-  detail::replace_file(path, text);
+  detail::replace_file(path, detail::in_file(path, [&] { return dump(value); }));
 }
 
 #ifndef _WIN32
@@ -1559,8 +1510,8 @@ void save(const T& value, const std::filesystem::path& path) {
 /// would lose the descriptors that come with the text.
 template <class T = State>
 [[nodiscard]] T load(int descriptor) {
-  const auto path = detail::descriptor_path(descriptor);
-  return detail::in_file(path, [&] { return parse<T>(detail::Bytes(descriptor, path)); });
+  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
+  return detail::in_file(path, [&] { return parse<T>(detail::read_to_end(descriptor, path)); });
 }
 
 /// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
@@ -1569,7 +1520,7 @@ template <class T = State>
 /// does, or EPIPE where that is ignored.
 template <class T>
 void save(const T& value, int descriptor) {
-  const auto path = detail::descriptor_path(descriptor);
+  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
   detail::write_all(descriptor, detail::in_file(path, [&] { return dump(value); }), path);
 }
 
@@ -1587,13 +1538,14 @@ template <class T = State, class Change>
 T update(const std::filesystem::path& path, Change change) {
   using Result = std::invoke_result_t<Change&, T&>;
   static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
-                "change must return nothing or a bool: false for nothing to save");
-  detail::refuse_nul("oci::update: cannot open", path);
+                "change must return nothing, or a bool: false for nothing to save");
   std::optional<detail::LockedFile> file;
-  do {
-    file.emplace(path);
-  } while (!file->is_current());
-  T value = detail::in_file(path, [&] { return parse<T>(file->read()); });
+  T value = detail::in_file(path, [&] {
+    do {
+      file.emplace(path);
+    } while (!file->is_current());
+    return parse<T>(file->read());
+  });
   if constexpr (std::is_void_v<Result>) {
     change(value);
     save(value, path);
