@@ -276,10 +276,6 @@ Words create_words(const std::string& root, const std::string& id, const std::st
   return {"runtime", "--root", root, "create", id, bundle, "42"};
 }
 
-unsigned mode_of(const fs::path& path) {
-  return static_cast<unsigned>(fs::status(path).permissions());
-}
-
 }  // namespace
 
 TEST_CASE("The runtime makes the transitions that a status allows, and refuses all others") {
@@ -397,10 +393,9 @@ TEST_CASE("The runtime saves only valid states") {
 TEST_CASE("The runtime makes private directories and files, even if the umask is 0") {
   const TemporaryDirectory directory;
   const std::string root = directory / "a/root";
-  const mode_t umask = ::umask(0);
+  const Umask umask(0);
   CHECK(run(create_words(root, "web", directory.path())) == Result{0, "", ""});
   CHECK(run({"runtime", "--root", root, "start", "web"}) == Result{0, "", ""});
-  ::umask(umask);
   CHECK(mode_of(directory / "a") == 0700);
   CHECK(mode_of(root) == 0700);
   CHECK(mode_of(root + "/web") == 0700);
