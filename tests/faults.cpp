@@ -271,7 +271,7 @@ class Target {
 
   /// The calls where nothing goes wrong.
   Calls expected() const {
-    Calls all{"open", "fstatat", "fstat", "openat"};
+    Calls all{"open", "fstat", "fstatat", "openat"};
     if (task_ == Task::replace || task_ == Task::update) {
       all.push_back("fstat");
       if (::geteuid() == 0) all.push_back("fchown");
