@@ -9,7 +9,11 @@ using json = nlohmann::json;  // as many programs do: the header must not shadow
 // And once more, for the include guard. NOLINTNEXTLINE(readability-duplicate-include)
 #include <oci/state.hpp>
 
-#include <cstdio>
+#ifndef _WIN32
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -144,11 +148,11 @@ int main() try {
   const auto change_nothing = [](oci::State& value) { return value.id != "new"; };
   check(oci::update(file, change).id == "new", "update");
   check(oci::update(file, change_nothing) == oci::load(file), "update that changes nothing");
-  std::FILE* const stream = std::fopen(file.c_str(), "w+");
-  oci::save(oci::parse(state), fileno(stream));
-  std::rewind(stream);
-  check(oci::dump(oci::load(fileno(stream))) == state, "descriptors");
-  std::fclose(stream);
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_TRUNC | O_CLOEXEC);
+  oci::save(oci::parse(state), descriptor);
+  check(::lseek(descriptor, 0, SEEK_SET) == 0, "lseek");
+  check(oci::dump(oci::load(descriptor)) == state, "descriptors");
+  ::close(descriptor);
 #endif
 
   std::ostringstream out;

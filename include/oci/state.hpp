@@ -814,6 +814,8 @@ bool parse_document(std::string_view text, Json& document, std::optional<Error>&
              : builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
 }
 
+constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
+
 /// The escapes of two characters in JSON strings: a letter, and the character that it stands for.
 struct Escapes {
   std::array<char, 256> letter{};  // by character; 'u' where it needs a longer escape, 0 for none
@@ -822,15 +824,13 @@ struct Escapes {
   constexpr Escapes() {
     for (std::size_t c = 0; c < letter.size(); ++c) letter[c] = c < 0x20 || c > 0x7E ? 'u' : '\0';
     for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      letter[static_cast<std::size_t>(pair[1])] = pair[0];
-      character[static_cast<std::size_t>(pair[0])] = pair[1];
+      letter[index_of(pair[1])] = pair[0];
+      character[index_of(pair[0])] = pair[1];
     }
     character['/'] = '/';
   }
 };
 inline constexpr Escapes escapes{};
-
-constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
 
 /// Whether eight bytes stand for themselves in a JSON string: printable ASCII, no quote or
 /// backslash.
@@ -1069,7 +1069,7 @@ class TextWriter {
     put('}');
   }
 
-  void write(const std::string& value) { write(std::string_view(value)); }
+  void write(const std::string& value) { write(std::string_view{value}); }
 
   void write(std::string_view value) {
     char* const begin = room(2 * value.size() + 2);  // each character may need an escape
