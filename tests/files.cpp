@@ -346,7 +346,8 @@ TEST_CASE("save to a directory") {
   const TemporaryDirectory directory;
   fs::create_directory(directory / "run");
 #ifdef _WIN32
-  CHECK(save_errno(directory / "run") == EACCES);
+  const int error = save_errno(directory / "run");
+  CHECK((error == EACCES || error == EISDIR));  // Windows, Wine
 #else
   CHECK(save_errno(directory / "run") == EISDIR);
   CHECK(save_errno(directory / "run/") == EISDIR);

@@ -142,6 +142,7 @@ TEST_CASE("What runtimes write is read without a document") {
   }
 }
 
+#ifndef _WIN32  // where their bundles are not absolute: they have no drive
 TEST_CASE("validate accepts what runtimes write") {
   for (const auto& runtime : runtimes) {
     for (const auto& path : documents_in(runtime)) {
@@ -153,6 +154,7 @@ TEST_CASE("validate accepts what runtimes write") {
     }
   }
 }
+#endif
 
 TEST_CASE("parse accepts an impostor as a State, validate refuses it with its message") {
   for (const auto& path : documents_in("impostors")) {
