@@ -166,7 +166,7 @@ show_logs
 echo
 echo "The runtime example, which keeps the states of containers, through the life of one:"
 cd "$root/build/examples"
-show ./runtime --root "$work/root" create web "$bundle"
+show ./runtime --root "$work/root" create web "$bundle" $$
 show ./runtime --root "$work/root" start web
 show ./runtime --root "$work/root" pause web
 show ./runtime --root "$work/root" state web

@@ -1,18 +1,19 @@
-// The state-keeping of a small runtime. It starts no process: it shows what a runtime does with the
-// states of its containers, each in DIR/ID/state.json.
+// Keeps the states of a small runtime's containers, each in DIR/ID/state.json. It starts no
+// process: `create` gets the ID of one. Use a DIR that only you may write to.
 
-#include <fcntl.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <oci/state.hpp>
 #include <set>
 #include <stdexcept>
@@ -23,40 +24,18 @@
 namespace fs = std::filesystem;
 
 constexpr const char* usage = R"(usage: runtime --root DIR COMMAND
-commands: create ID BUNDLE, start ID, pause ID, resume ID, stop ID, state ID, delete ID, list
+commands: create ID BUNDLE PID, start ID, pause ID, resume ID, stop ID, state ID, delete ID, list
 )";
 
-// What this runtime keeps of a container: the specification's members, two members of its own and a
-// status of its own, "paused". oci::ContainerState has the specification's four alone, so a paused
-// container is a running one that is paused besides.
+// What this runtime keeps of a container: the members of the specification, and two of its own.
 struct Container : oci::State {
   std::string owner;
   std::string created;
-  bool paused = false;
 };
 
-std::string status_of(const Container& container) {
-  return container.paused ? "paused" : std::string(oci::to_string(container.status));
-}
-
-// save() and dump() write an ordered_json, so the members are written in this order; load() reads a
-// json.
-void to_json(nlohmann::ordered_json& json, const Container& container) {
-  json = static_cast<const oci::State&>(container);
-  json["status"] = status_of(container);
-  json["owner"] = container.owner;
-  json["created"] = container.created;
-}
-
-void from_json(const nlohmann::json& json, Container& container) {
-  nlohmann::json specified = json;
-  const auto status = json.find("status");
-  container.paused = status != json.end() && *status == "paused";
-  if (container.paused) specified["status"] = oci::ContainerState::running;
-  specified.get_to<oci::State>(container);
-  json.at("owner").get_to(container.owner);
-  json.at("created").get_to(container.created);
-}
+template <>
+inline constexpr auto oci::members<Container> = oci::extend<oci::State>(
+    oci::member("owner", &Container::owner), oci::member("created", &Container::created));
 
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
@@ -66,50 +45,58 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%FT%TZ", &utc)};
 }
 
-// One command at a time, until this process ends: of two that start a container, one is refused.
-void lock(const fs::path& root) {
-  const int directory = open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory == -1 || flock(directory, LOCK_EX) == -1) {
-    throw fs::filesystem_error("cannot lock", root, {errno, std::generic_category()});
-  }
-}
-
-// The container's directory. An ID is the name of a directory in `root`, and leads nowhere else.
+// The container's directory: no ID leads out of `root`, or to a temporary directory in it.
 fs::path directory_of(const fs::path& root, const std::string& id) {
   const auto* const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
   if (id.empty() || id == "." || id == ".." || id.find_first_not_of(allowed) != std::string::npos) {
-    throw std::runtime_error("'" + id + "' is no ID: letters, digits and _ + - . make one");
+    throw std::runtime_error("'" + id + "' is not an ID: use letters, digits and _ + - .");
   }
   return root / id;
 }
 
-Container load(const fs::path& directory) {
-  try {
-    return oci::load<Container>(directory / "state.json");
-  } catch (const fs::filesystem_error& error) {
-    if (error.code() != std::errc::no_such_file_or_directory) throw;
-    throw std::runtime_error("there is no container " + directory.filename().string());
+// A temporary directory with the mode 0700.
+fs::path make_directory_beside(const fs::path& directory) {
+  std::string name = directory.parent_path() / "~XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) {
+    throw fs::filesystem_error("cannot make a directory", name, {errno, std::generic_category()});
   }
+  return name;
 }
 
-void create(const fs::path& directory, const std::string& id, const fs::path& bundle) {
+std::int32_t parse_pid(const std::string& text) {
+  std::int32_t pid = 0;  // and still 0 after a text that is no number, or too large a number
+  const auto* const end = std::from_chars(text.data(), text.data() + text.size(), pid).ptr;
+  if (*end != '\0' || pid < 1) {
+    throw std::runtime_error("'" + text + "' is not a process ID");
+  }
+  return pid;
+}
+
+// Makes a directory with a state in it, and renames it. That fails where the container exists, so
+// of two creates one fails. A killed create leaves a temporary directory, which no command looks
+// at.
+void create(const fs::path& directory, const fs::path& bundle, std::int32_t pid) {
   Container container;
   container.version = "1.2.0";
-  container.id = id;
-  container.status = oci::ContainerState::created;  // and a runtime that starts one sets the pid
+  container.id = directory.filename();
+  container.status = oci::ContainerState::created;
+  container.pid = pid;
   container.bundle = fs::canonical(bundle);
   container.owner = std::to_string(geteuid());
   container.created = now();
-  // Not whether the directory is there: a create that was killed may have left it.
-  if (fs::exists(directory / "state.json")) {
-    throw std::runtime_error("there is already a container " + id);
-  }
-  fs::create_directory(directory);
+  oci::validate(container);
+
+  fs::create_directories(directory.parent_path());
+  const fs::path temporary = make_directory_beside(directory);
   try {
-    oci::save(container, directory / "state.json");
+    oci::save(container, temporary / "state.json");
+    fs::rename(temporary, directory);
   } catch (...) {
     std::error_code ignored;
-    fs::remove(directory, ignored);
+    fs::remove_all(temporary, ignored);
+    if (fs::exists(directory / "state.json")) {
+      throw std::runtime_error("there is already a container " + container.id);
+    }
     throw;
   }
 }
@@ -117,7 +104,7 @@ void create(const fs::path& directory, const std::string& id, const fs::path& bu
 // Refuses `command` where the container's status is none of `allowed`.
 void require(const Container& container, const std::string& command,
              const std::vector<std::string>& allowed) {
-  const std::string status = status_of(container);
+  const std::string status = oci::status_name(container);
   std::string names;
   for (const std::string& name : allowed) {
     if (name == status) return;
@@ -128,20 +115,35 @@ void require(const Container& container, const std::string& command,
 }
 
 void change(Container& container, const std::string& command) {
-  if (command == "start") {
-    require(container, command, {"created"});
-    container.status = oci::ContainerState::running;
-  } else if (command == "pause") {
-    require(container, command, {"running"});
-    container.paused = true;
-  } else if (command == "resume") {
-    require(container, command, {"paused"});
-    container.paused = false;
-  } else {
-    require(container, command, {"created", "running", "paused"});
-    container.status = oci::ContainerState::stopped;
-    container.paused = false;
-  }
+  using Status = oci::ContainerState;
+  struct Transition {
+    std::vector<std::string> from;
+    Status to;
+    std::string other;  // the name of a status that the specification does not define
+  };
+  const std::map<std::string, Transition> transitions{
+      {"start", {{"created"}, Status::running, ""}},
+      {"pause", {{"running"}, Status::other, "paused"}},
+      {"resume", {{"paused"}, Status::running, ""}},
+      {"stop", {{"created", "running", "paused"}, Status::stopped, ""}},
+  };
+  const Transition& transition = transitions.at(command);
+  require(container, command, transition.from);
+  container.status = transition.to;
+  container.other_status = transition.other;
+  if (container.status == Status::stopped) container.pid.reset();  // it may be reused
+  oci::validate(container);
+}
+
+// In an update, so that no other command changes the container. It disappears by a rename, whole.
+void delete_container(const fs::path& directory) {
+  oci::update<Container>(directory / "state.json", [&](const Container& container) {
+    require(container, "delete", {"stopped"});
+    const fs::path temporary = make_directory_beside(directory);
+    fs::rename(directory, temporary);
+    fs::remove_all(temporary);
+    return false;  // there is nothing to save any more
+  });
 }
 
 // One line for each container. A state that can't be read is reported and hides no other.
@@ -149,11 +151,14 @@ bool list(const fs::path& root) {
   bool complete = true;
   for (const fs::path& directory :
        std::set<fs::path>(fs::directory_iterator(root), fs::directory_iterator())) {
+    if (directory.filename().native()[0] == '~') continue;  // a temporary one
     try {
-      const Container container = load(directory);
-      std::cout << container.id << ' ' << status_of(container) << ' ' << container.owner << ' '
-                << container.created << '\n';
+      const auto container = oci::load<Container>(directory / "state.json");
+      std::cout << container.id << ' ' << oci::status_name(container) << ' ' << container.owner
+                << ' ' << container.created << '\n';
     } catch (const std::exception& error) {
+      const auto* const failure = dynamic_cast<const std::system_error*>(&error);
+      if (failure != nullptr && failure->code() == std::errc::no_such_file_or_directory) continue;
       std::cerr << "runtime: " << error.what() << '\n';
       complete = false;
     }
@@ -162,30 +167,29 @@ bool list(const fs::path& root) {
 }
 
 bool run(const std::string& command, const fs::path& root, const std::vector<std::string>& args) {
-  if (command == "create") fs::create_directories(root);
-  lock(root);
   if (command == "list") return list(root);
   const fs::path directory = directory_of(root, args[0]);
-  if (command == "create") {
-    create(directory, args[0], args[1]);
-    return true;
-  }
-  Container container = load(directory);
-  if (command == "state") {
-    std::cout << oci::dump(container) << '\n';
-  } else if (command == "delete") {
-    require(container, command, {"stopped"});
-    fs::remove_all(directory);
-  } else {
-    change(container, command);
-    oci::save(container, directory / "state.json");
+  const fs::path file = directory / "state.json";
+  try {
+    if (command == "create") {
+      create(directory, args[1], parse_pid(args[2]));
+    } else if (command == "state") {
+      std::cout << oci::dump(oci::load<Container>(file)) << '\n';
+    } else if (command == "delete") {
+      delete_container(directory);
+    } else {
+      oci::update<Container>(file, [&](Container& container) { change(container, command); });
+    }
+  } catch (const fs::filesystem_error& error) {
+    if (error.path1() != file || error.code() != std::errc::no_such_file_or_directory) throw;
+    throw std::runtime_error("there is no container " + args[0]);
   }
   return true;
 }
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv, argv + argc);
-  const std::map<std::string, std::size_t> arguments{{"create", 2}, {"start", 1}, {"pause", 1},
+  const std::map<std::string, std::size_t> arguments{{"create", 3}, {"start", 1}, {"pause", 1},
                                                      {"resume", 1}, {"stop", 1},  {"state", 1},
                                                      {"delete", 1}, {"list", 0}};
   const auto command = words.size() < 4 ? arguments.end() : arguments.find(words[3]);
@@ -194,6 +198,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    umask(0077);  // directories and files that it makes are private
     const bool done = run(words[3], words[2], {words.begin() + 4, words.end()});
     if (!std::cout.flush()) throw std::runtime_error("cannot write to standard output");
     return done ? 0 : 1;

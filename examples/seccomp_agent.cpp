@@ -1,6 +1,6 @@
-// A seccomp agent, for Linux: a runtime sends it the seccomp listener of a container over the UNIX
-// socket that its argument names. It lets each system call that the container's profile notifies it
-// of (SCMP_ACT_NOTIFY) continue, and logs it, until the container is gone.
+// A seccomp agent, for Linux. It listens on the UNIX socket that its argument names, until a
+// runtime sends it the seccomp listener of a container. It then logs each system call for which the
+// container's profile has SCMP_ACT_NOTIFY and lets it continue, until the container has ended.
 //
 //   "seccomp": {"listenerPath": "/run/agent.sock", "listenerMetadata": "for the agent", ...}
 
@@ -58,7 +58,7 @@ Descriptor listen_on(const std::string& path) {
   path.copy(address.sun_path, path.size());
   Descriptor server(
       checked("cannot make a socket", socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-  umask(0077);  // who may connect: this user
+  umask(0077);  // only this user may connect
   checked("cannot make " + path,
           bind(server, static_cast<const sockaddr*>(static_cast<const void*>(&address)),
                sizeof address));
@@ -71,15 +71,16 @@ struct Message {
   std::string text;
 };
 
-// One message, which may come in parts, with all descriptors in the first. It ends where the JSON
-// text does, or the stream: runc before 1.4 leaves the connection open for as long as it runs.
+// Receives one message. It may come in parts, and all descriptors come with the first. It ends
+// where the JSON text or the stream ends: runc before 1.4 does not close the connection while it
+// runs.
 Message receive(int connection) {
   constexpr timeval patience{2, 0};
   checked("cannot set the time-out",
           setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
   char text[4096];
   iovec place{text, sizeof text};
-  alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];  // Linux sends no more at once
+  alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];  // 253 is the limit of Linux
   msghdr first{};
   first.msg_iov = &place;
   first.msg_iovlen = 1;
@@ -116,6 +117,7 @@ struct Container {
 Container receive_container(int connection) {
   Message message = receive(connection);
   auto process = oci::parse<oci::ContainerProcessState>(message.text);
+  oci::validate(process);
   if (process.fds.size() != message.descriptors.size()) {
     throw std::runtime_error("fds has " + std::to_string(process.fds.size()) + " names, but " +
                              std::to_string(message.descriptors.size()) + " descriptors came");
@@ -126,7 +128,7 @@ Container receive_container(int connection) {
   return {std::move(process), std::move(message.descriptors[index])};
 }
 
-// The first container that arrives whole. What others send is refused, and closed.
+// Waits for a runtime to send a container. Reports whatever else arrives, and closes it.
 Container wait_for_container(const std::string& path) {
   const Descriptor server = listen_on(path);
   for (;;) {
@@ -142,9 +144,9 @@ Container wait_for_container(const std::string& path) {
   }
 }
 
-// Lets every call continue. That is for a log: seccomp_unotify(2) says why it protects nothing.
+// Logs every call and lets it continue. This protects nothing: seccomp_unotify(2) says why.
 void answer_calls(int listener) {
-  // This kernel's structs may be longer than those that we were compiled with.
+  // The kernel's structs may be longer than those of the headers at compile time.
   seccomp_notif_sizes sizes{};
   checked("cannot use seccomp", syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes));
   std::vector<char> call_space(std::max<std::size_t>(sizes.seccomp_notif, sizeof(seccomp_notif)));
@@ -156,12 +158,12 @@ void answer_calls(int listener) {
   const auto control = [&](auto request, void* data) {
     const bool done = ioctl(listener, request, data) == 0;
     if (!done && errno != ENOENT) checked("cannot talk to the seccomp listener", -1);
-    return done;  // if not, the process that made the call has died
+    return done;  // false: the process that made the call has ended
   };
   for (;;) {
     pollfd event{listener, POLLIN, 0};
     checked("cannot wait for calls", poll(&event, 1, -1));
-    if ((event.revents & POLLIN) == 0) return;  // POLLHUP: all of the container's processes ended
+    if ((event.revents & POLLIN) == 0) return;  // POLLHUP: all processes in the container ended
     std::fill(call_space.begin(), call_space.end(), '\0');
     if (!control(SECCOMP_IOCTL_NOTIF_RECV, call)) continue;
     std::cout << "process " << call->pid << ": system call " << call->data.nr << std::endl;

@@ -1,4 +1,4 @@
-// Errors: where, what was expected and what was found, whatever the input holds.
+// Errors: pointer, message and file, for any input.
 
 #include <oci/state.hpp>
 
@@ -14,6 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "errors.hpp"
+#include "files.hpp"
+
 using oci::ContainerProcessState;
 using oci::ContainerState;
 using oci::Error;
@@ -27,35 +30,12 @@ static_assert(std::is_nothrow_move_constructible_v<Error>);
 
 namespace {
 
-// The Error that `call` throws.
-template <class Call>
-Error thrown_by(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("no Error was thrown");
-  return {"", ""};
-}
-
-template <class T = State>
-Error refusal(const std::string& text) {
-  CAPTURE(text);
-  return thrown_by([&] { static_cast<void>(parse<T>(text)); });
-}
-
-template <class T>
-Error writing_refusal(const T& value) {
-  return thrown_by([&] { static_cast<void>(oci::dump(value)); });
-}
-
-const std::string statuses{R"("creating", "created", "running" or "stopped")"};
+const std::string name{"a string that is not empty"};
 const std::string integer{"an integer from -2147483648 to 2147483647"};
 
 }  // namespace
 
-TEST_CASE("An error in a State says where, what was expected and what was found") {
+TEST_CASE("An Error about a State has the pointer, what was expected and what was found") {
   const auto [text, pointer, message] = GENERATE_REF(table<std::string, std::string, std::string>({
       {"[]", "", "expected an object, found an array"},
       {"null", "", "expected an object, found null"},
@@ -64,9 +44,10 @@ TEST_CASE("An error in a State says where, what was expected and what was found"
       {R"({"id":null})", "/id", "expected a string, found null"},
       {R"({"id":true})", "/id", "expected a string, found true"},
       {R"({"id":[1,2]})", "/id", "expected a string, found an array"},
-      {R"({"status":"paused"})", "/status", "expected " + statuses + R"(, found "paused")"},
-      {R"({"status":null})", "/status", "expected " + statuses + ", found null"},
-      {R"({"status":["running"]})", "/status", "expected " + statuses + ", found an array"},
+      {R"({"status":""})", "/status", "expected " + name + R"(, found "")"},
+      {R"({"status":null})", "/status", "expected " + name + ", found null"},
+      {R"({"status":7})", "/status", "expected " + name + ", found 7"},
+      {R"({"status":["running"]})", "/status", "expected " + name + ", found an array"},
       {R"({"pid":4294967296})", "/pid", "expected " + integer + ", found 4294967296"},
       {R"({"pid":-2147483649})", "/pid", "expected " + integer + ", found -2147483649"},
       {R"({"pid":18446744073709551615})", "/pid",
@@ -83,13 +64,20 @@ TEST_CASE("An error in a State says where, what was expected and what was found"
       {R"({"x":{"y":[{},{"z":1,"z":2}]}})", "/x/y/1/z",
        R"(expected one member named "z", found two)"},
   }));
-  const Error error = refusal(text);
-  CHECK(error.pointer() == pointer);
-  CHECK(error.message() == message);
-  CHECK(error.what() == (pointer.empty() ? "" : pointer + ": ") + message);
+  check_error(parse_error(text), pointer, message);
 }
 
-TEST_CASE("An error in a ContainerProcessState says where, what was expected and what was found") {
+TEST_CASE("An Error about a bare ContainerState says that a State has other names") {
+  const std::string expected =
+      R"(expected "creating", "created", "running" or "stopped" (another needs a State), found )";
+  check_error(parse_error<ContainerState>(R"("paused")"), "", expected + R"("paused")");
+  check_error(parse_error<ContainerState>(R"("")"), "", expected + R"("")");
+  check_error(parse_error<ContainerState>("null"), "", expected + "null");
+  check_error(parse_error<std::vector<ContainerState>>(R"(["running","other"])"), "",
+              expected + R"("other")");
+}
+
+TEST_CASE("An Error about a ContainerProcessState has the pointer of the member") {
   const auto [text, pointer, message] = GENERATE_REF(table<std::string, std::string, std::string>({
       {"7", "", "expected an object, found 7"},
       {R"({"ociVersion":{}})", "/ociVersion", "expected a string, found an object"},
@@ -105,20 +93,17 @@ TEST_CASE("An error in a ContainerProcessState says where, what was expected and
       {R"({"state":[]})", "/state", "expected an object, found an array"},
       {R"({"state":{"pid":4294967296}})", "/state/pid",
        "expected " + integer + ", found 4294967296"},
-      {R"({"state":{"status":""}})", "/state/status", "expected " + statuses + R"(, found "")"},
+      {R"({"state":{"status":""}})", "/state/status", "expected " + name + R"(, found "")"},
       {R"({"state":{"annotations":{"k":{}}}})", "/state/annotations/k",
        "expected a string, found an object"},
       {R"({"state":{"id":"a","id":"a"}})", "/state/id",
        R"(expected one member named "id", found two)"},
   }));
-  const Error error = refusal<ContainerProcessState>(text);
-  CHECK(error.pointer() == pointer);
-  CHECK(error.message() == message);
-  CHECK(error.what() == (pointer.empty() ? "" : pointer + ": ") + message);
+  check_error(parse_error<ContainerProcessState>(text), pointer, message);
 }
 
-TEST_CASE("Pointers are escaped as RFC 6901 asks") {
-  const auto [name, pointer] = GENERATE(table<std::string, std::string>({
+TEST_CASE("Pointers are escaped as in RFC 6901") {
+  const auto [key, pointer] = GENERATE(table<std::string, std::string>({
       {"a/b", "/annotations/a~1b"},
       {"a~b", "/annotations/a~0b"},
       {"~1", "/annotations/~01"},
@@ -128,13 +113,12 @@ TEST_CASE("Pointers are escaped as RFC 6901 asks") {
       {"é", "/annotations/é"},
       {"io.kubernetes.cri.sandbox-id", "/annotations/io.kubernetes.cri.sandbox-id"},
   }));
-  CHECK(refusal(R"({"annotations":{")" + name + R"(":1}})").pointer() == pointer);
-  CHECK(
-      refusal(R"({"annotations":{")" + name + R"(":"","b":"",")" + name + R"(":""}})").pointer() ==
-      pointer);
+  CHECK(parse_error(R"({"annotations":{")" + key + R"(":1}})").pointer() == pointer);
+  CHECK(parse_error(R"({"annotations":{")" + key + R"(":"","b":"",")" + key + R"(":""}})")
+            .pointer() == pointer);
 }
 
-TEST_CASE("What is no JSON is told with its line and column") {
+TEST_CASE("A syntax error has a line and a column") {
   const auto [text, place] = GENERATE(table<std::string, std::string>({
       {"", "line 1, column 1: "},
       {" ", "line 1, column 2: "},
@@ -147,60 +131,59 @@ TEST_CASE("What is no JSON is told with its line and column") {
       {"{}\n\n  {}", "line 3, column 3: "},
       {"{\n  \"id\": \"web\",\n  \"pid\": ?\n}\n", "line 3, column 10: "},
       {"{\r\n\t\"id\":;}", "line 2, column 7: "},
-      {"{\"id\":\"a\nb\"}", "line 1, column 9: "},  // at a newline: the line that it ends
+      {"{\"id\":\"a\nb\"}", "line 1, column 9: "},  // a newline belongs to the line that it ends
       {"{\"id\":\n\"a\nb\"}", "line 2, column 3: "},
       {"{\"id\":\"a\\\nb\"}", "line 1, column 10: "},
-      {"{\"id\":\"é\x01\"}", "line 1, column 10: "},  // in bytes
-      {"{\"id\":\"web\"", "line 1, column 12: "},     // at the end: behind it
+      {"{\"id\":\"é\x01\"}", "line 1, column 10: "},  // columns count bytes
+      {"{\"id\":\"web\"", "line 1, column 12: "},     // at the end: one more
       {"{\"id\":\"web\"\n", "line 2, column 1: "},
       {"{\"id\":1e999}", "line 1, column 11: "},
       {"{\n\"id\":\"\xff\"}", "line 2, column 7: "},
   }));
-  for (const Error& error : {refusal(text), refusal<ContainerProcessState>(text)}) {
+  for (const Error& error : {parse_error(text), parse_error<ContainerProcessState>(text)}) {
     CHECK(error.pointer().empty());
     CHECK(error.message() == error.what());
     CHECK(error.message().substr(0, place.size()) == place);
-    // Nothing of nlohmann's own heading is left behind it.
+    // Without nlohmann's own heading.
     CHECK(error.message().find("json.exception") == std::string::npos);
     CHECK(error.message().find("line ", place.size()) == std::string::npos);
   }
 }
 
-TEST_CASE("A NUL byte is told with its line and column") {
+TEST_CASE("An Error about a NUL byte has a line and a column") {
   using namespace std::string_literals;
-  CHECK(refusal("\0"s).what() == "line 1, column 1: expected JSON text, found a NUL byte"s);
-  CHECK(refusal("{}\0"s).what() == "line 1, column 3: expected JSON text, found a NUL byte"s);
-  CHECK(refusal("{}\n\n \0{}"s).what() ==
+  CHECK(parse_error("\0"s).what() == "line 1, column 1: expected JSON text, found a NUL byte"s);
+  CHECK(parse_error("{}\0"s).what() == "line 1, column 3: expected JSON text, found a NUL byte"s);
+  CHECK(parse_error("{}\n\n \0{}"s).what() ==
         "line 3, column 2: expected JSON text, found a NUL byte"s);
 }
 
-TEST_CASE("What is no JSON is told in nlohmann's words") {
-  CHECK(refusal("{\n  \"id\": ?\n}").what() ==
+TEST_CASE("A syntax error has nlohmann's message") {
+  CHECK(parse_error("{\n  \"id\": ?\n}").what() ==
         std::string("line 2, column 9: syntax error while parsing value - invalid literal; "
                     R"(last read: "\"id\": ?")"));
-  CHECK(refusal(R"({"id":"a\x"})").what() ==
+  CHECK(parse_error(R"({"id":"a\x"})").what() ==
         std::string("line 1, column 10: syntax error while parsing value - invalid string: "
                     R"(forbidden character after backslash; last read: "\"a\\x")"));
-  CHECK(refusal("{\"id\":\"\xff\"}").what() ==
+  CHECK(parse_error("{\"id\":\"\xff\"}").what() ==
         std::string("line 1, column 8: syntax error while parsing value - invalid string: "
                     R"(ill-formed UTF-8 byte; last read: "\"\ufffd")"));
-  CHECK(refusal("-").what() ==
+  CHECK(parse_error("-").what() ==
         std::string("line 1, column 2: syntax error while parsing value - invalid number; "
                     R"(expected digit after '-'; last read: "-")"));
-  CHECK(refusal(R"({"id":-1e999})").what() ==
+  CHECK(parse_error(R"({"id":-1e999})").what() ==
         std::string(R"(line 1, column 12: number overflow parsing "-1e999")"));
-  CHECK(refusal("{} {}").what() ==
+  CHECK(parse_error("{} {}").what() ==
         std::string("line 1, column 4: syntax error while parsing value - unexpected '{'; "
                     "expected end of input"));
 }
 
 // ---- Writing
-// -------------------------------------------------------------------------------------
 
-TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it is") {
+TEST_CASE("dump refuses a string that is not UTF-8, with its pointer") {
   const std::string bad{"a\xff"};
   std::string message{R"(expected UTF-8, found "a\ufffd")"};
-  State state{"1.2.0", "é", ContainerState::running, 42, "/b", oci::Annotations{{"k", "v"}}};
+  State state{"1.2.0", "é", ContainerState::running, {}, 42, "/b", oci::Annotations{{"k", "v"}}};
   std::string pointer;
   SECTION("version") {
     state.version = bad;
@@ -209,6 +192,11 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
   SECTION("id") {
     state.id = bad;
     pointer = "/id";
+  }
+  SECTION("other_status") {
+    state.status = ContainerState::other;
+    state.other_status = bad;
+    pointer = "/status";
   }
   SECTION("bundle") {
 #ifdef _WIN32
@@ -227,7 +215,7 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
     state.annotations->emplace(bad, "v");
     pointer = "/annotations/" + bad;
   }
-  const Error error = writing_refusal(state);
+  const Error error = dump_error(state);
   CHECK(error.pointer() == pointer);
   CHECK(error.message() == message);
   std::ostringstream printed;
@@ -235,30 +223,30 @@ TEST_CASE("A string that is not UTF-8 isn't written, and the error says which it
 
   ContainerProcessState process;
   process.state = state;
-  const Error nested = writing_refusal(process);
+  const Error nested = dump_error(process);
   CHECK(nested.pointer() == "/state" + pointer);
   CHECK(nested.message() == message);
 }
 
-TEST_CASE("What can't be written is an Error in an array or an object, too") {
+TEST_CASE("dump refuses a bad status in an array and in an object") {
   State bad;
   bad.status = static_cast<ContainerState>(7);
   const std::string message = "expected a ContainerState, found 7";
-  CHECK(writing_refusal(std::vector<State>{{}, bad}).message() == message);
-  CHECK(writing_refusal(std::vector<ContainerState>{bad.status}).message() == message);
-  CHECK(writing_refusal(std::map<std::string, State>{{"web", bad}}).message() == message);
+  check_error(dump_error(std::vector<State>{{}, bad}), "/1/status", message);
+  check_error(dump_error(std::vector<ContainerState>{bad.status}), "/0", message);
+  check_error(dump_error(std::map<std::string, State>{{"web", bad}}), "/web/status", message);
 }
 
 #ifdef _WIN32
-TEST_CASE("A bundle in a json that is not UTF-8 is no path of UTF-16") {
+TEST_CASE("A bundle in a json that is not UTF-8 is refused") {
   const nlohmann::json document{{"bundle", "a\xff"}};
-  const Error error = thrown_by([&] { static_cast<void>(document.get<State>()); });
+  const Error error = error_of([&] { static_cast<void>(document.get<State>()); });
   CHECK(error.pointer() == "/bundle");
   CHECK(error.message() == R"(expected UTF-8, found "a\ufffd")");
 }
 #endif
 
-TEST_CASE("A string of a ContainerProcessState that is not UTF-8 isn't written") {
+TEST_CASE("dump refuses a string of a ContainerProcessState that is not UTF-8") {
   ContainerProcessState process{"1.2.0", {"a", "b", "c"}, 42, "m", State{}};
   std::string pointer;
   SECTION("version") {
@@ -273,53 +261,70 @@ TEST_CASE("A string of a ContainerProcessState that is not UTF-8 isn't written")
     process.metadata = "\x80";
     pointer = "/metadata";
   }
-  CHECK(writing_refusal(process).what() == pointer + R"(: expected UTF-8, found "\ufffd")");
+  CHECK(dump_error(process).what() == pointer + R"(: expected UTF-8, found "\ufffd")");
 }
 
-TEST_CASE("Nothing that is not UTF-8 is written, however it is broken") {
-  const std::string bad = GENERATE("\x80", "\xc3", "\xc3(", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80",
-                                   "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xff");
+TEST_CASE("dump refuses each kind of invalid UTF-8") {
+  const std::string bad = GENERATE(from_range(invalid_utf8));
   CAPTURE(bad);
   State state;
   state.id = bad;
-  CHECK(writing_refusal(state).pointer() == "/id");
+  CHECK(dump_error(state).pointer() == "/id");
 }
 
-TEST_CASE("A status that is none of the four isn't written") {
-  const auto none = static_cast<ContainerState>(7);
-  State state;
-  state.status = none;
-  ContainerProcessState process;
-  process.state = state;
-  const std::string message = "expected a ContainerState, found 7";
-  CHECK(writing_refusal(none).what() == message);
-  CHECK(writing_refusal(state).what() == "/status: " + message);
-  CHECK(writing_refusal(process).what() == "/state/status: " + message);
-  CHECK(writing_refusal(process).pointer() == "/state/status");
+TEST_CASE("dump of a bare ContainerState has no pointer") {
+  check_error(dump_error(static_cast<ContainerState>(7)), "", "expected a ContainerState, found 7");
+  check_error(dump_error(ContainerState::other), "",
+              R"(expected a status of the runtime's own, found "")");
 }
+
+// ---- File names
+
+TEST_CASE("what() escapes control characters and invalid UTF-8 in a file name, and cuts nothing") {
+  const auto [file, printed] = GENERATE(table<std::string, std::string>({
+      {"/run/a b/\"c\"\\d/été/漢字/😀~", "/run/a b/\"c\"\\d/été/漢字/😀~"},
+      {"a\nb\r\t\x1b[2J", R"(a\nb\r\t\u001b[2J)"},
+      {"a\x7f", R"(a\u007f)"},
+      {"a\xc2\x80\xc2\x9f\xc2\xa0", "a\\u0080\\u009f\xc2\xa0"},
+      {"a\xff"
+       "b\xc3",
+       R"(a\ufffdb\ufffd)"},
+      {std::string("a\0b", 3), R"(a\u0000b)"},
+      {std::string(4000, 'x'), std::string(4000, 'x')},
+  }));
+  const Error error{"/id", "expected x, found y", file};
+  CHECK(error.what() == printed + ": /id: expected x, found y");
+  CHECK(error.file() == file);
+}
+
+#ifndef _WIN32  // where no file name has a control character
+TEST_CASE("An Error of load and save names the file, one of parse and dump does not") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "a\nb.json";
+  write_text(path, R"({"id":7})");
+  State state;
+  state.id = "\xff";
+  const Error reading = error_of([&] { static_cast<void>(oci::load(path)); });
+  const Error writing = error_of([&] { oci::save(state, path); });
+  const std::string printed = (directory / R"(a\nb.json)").string();
+  CHECK(reading.file() == path.string());
+  CHECK(reading.what() == printed + ": /id: expected a string, found 7");
+  CHECK(writing.file() == path.string());
+  CHECK(writing.what() == printed + R"(: /id: expected UTF-8, found "\ufffd")");
+  CHECK(read_text(path) == R"({"id":7})");
+  CHECK(parse_error(R"({"id":7})").file().empty());
+  CHECK(dump_error(state).file().empty());
+}
+#endif
 
 // ---- Hostile input
-// -------------------------------------------------------------------------------
 
-namespace {
-
-// Fit for a line of a log.
-void check_fit(const Error& error) {
-  const std::string what = error.what();
-  CAPTURE(what.substr(0, 100));
-  CHECK(what.size() < 1000);
-  CHECK(what.find_first_not_of(" !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
-                               "abcdefghijklmnopqrstuvwxyz{|}~") == std::string::npos);
-}
-
-}  // namespace
-
-TEST_CASE("What is quoted is cut after 64 bytes, never within a character") {
+TEST_CASE("A quoted value is cut after 64 bytes, never within a character") {
   const std::string a63(63, 'a');
-  const auto found = [&](const std::string& status) {
-    return refusal(R"({"status":")" + status + R"("})").message();
+  const auto found = [&](const std::string& pid) {
+    return parse_error(R"({"pid":")" + pid + R"("})").message();
   };
-  const std::string expected = "expected " + statuses + ", found ";
+  const std::string expected = "expected " + integer + ", found ";
   CHECK(found(a63 + "b") == expected + '"' + a63 + "b\"");
   CHECK(found(a63 + "bc") == expected + '"' + a63 + "b...\"");
   CHECK(found(a63 + "é") == expected + '"' + a63 + "...\"");
@@ -328,20 +333,20 @@ TEST_CASE("What is quoted is cut after 64 bytes, never within a character") {
   CHECK(found(a63.substr(1) + "éb") == expected + '"' + a63.substr(1) + "\\u00e9...\"");
 }
 
-TEST_CASE("What is quoted is printable") {
+TEST_CASE("A quoted value is printable") {
   CHECK(
-      refusal(R"({"status":"\u0000\u0007\n\u001b[31m\"\\\u007f\u0085é\u202e漢😀\ufeff"})")
+      parse_error(R"({"pid":"\u0000\u0007\n\u001b[31m\"\\\u007f\u0085é\u202e漢😀\ufeff"})")
           .message() ==
-      "expected " + statuses +
+      "expected " + integer +
           R"(, found "\u0000\u0007\n\u001b[31m\"\\\u007f\u0085\u00e9\u202e\u6f22\ud83d\ude00\ufeff")");
-  const Error error = refusal("{\"annotations\":{\"a\\\"\\n\\u202e\\u001b\":1}}");
+  const Error error = parse_error("{\"annotations\":{\"a\\\"\\n\\u202e\\u001b\":1}}");
   CHECK(error.pointer() == "/annotations/a\"\n\u202e\x1b");
   CHECK(error.what() ==
         std::string(R"(/annotations/a\"\n\u202e\u001b: expected a string, found 1)"));
 }
 
-TEST_CASE("An error about a huge or hostile value is short and printable, its pointer whole") {
-  // As JSON has it, as it is, and in a JSON Pointer.
+TEST_CASE("what() is short and printable for a huge or hostile value; pointer() is not cut") {
+  // In JSON, unescaped, and in a JSON Pointer.
   const auto [json, bytes, escape] = GENERATE(table<std::string, std::string, std::string>({
       {"a", "a", "a"},
       {R"(\u0000)", std::string(1, '\0'), std::string(1, '\0')},
@@ -358,93 +363,94 @@ TEST_CASE("An error about a huge or hostile value is short and printable, its po
   }));
   CAPTURE(json);
   std::string huge;
-  std::string name;
+  std::string bytes_repeated;
   std::string step;
   for (int count = 0; count < 100000; ++count) {
     huge += json;
-    name += bytes;
+    bytes_repeated += bytes;
     step += escape;
   }
 
-  check_fit(refusal(R"({"status":")" + huge + R"("})"));
-  check_fit(refusal(R"({"pid":")" + huge + R"("})"));
-  check_fit(refusal<ContainerProcessState>(R"({"fds":")" + huge + R"("})"));
-  check_fit(refusal('"' + huge + '"'));
+  CHECK(is_fit_for_a_log(parse_error<ContainerState>('"' + huge + '"')));
+  CHECK(is_fit_for_a_log(parse_error(R"({"pid":")" + huge + R"("})")));
+  CHECK(is_fit_for_a_log(parse_error<ContainerProcessState>(R"({"fds":")" + huge + R"("})")));
+  CHECK(is_fit_for_a_log(parse_error('"' + huge + '"')));
 
-  const Error wrong = refusal(R"({"annotations":{")" + huge + R"(":1}})");
-  check_fit(wrong);
-  CHECK((wrong.pointer() == "/annotations/" + step));  // no megabytes on the screen
+  const Error wrong = parse_error(R"({"annotations":{")" + huge + R"(":1}})");
+  CHECK(is_fit_for_a_log(wrong));
+  CHECK((wrong.pointer() == "/annotations/" + step));  // a failure prints no megabytes
 
-  const Error doubled = refusal(R"({")" + huge + R"(":1,")" + huge + R"(":2})");
-  check_fit(doubled);
-  CHECK((doubled.pointer() == "/" + step));
+  const Error duplicate = parse_error(R"({")" + huge + R"(":1,")" + huge + R"(":2})");
+  CHECK(is_fit_for_a_log(duplicate));
+  CHECK((duplicate.pointer() == "/" + step));
 
-  // No JSON: the token that can't be read is the whole string.
-  check_fit(refusal(R"({"id":")" + huge + "\n\"}"));
-  check_fit(refusal(R"({"id":")" + huge));
-  check_fit(refusal(R"({"id":")" + huge + "\xff\"}"));
-  check_fit(refusal("{\"id\":\"\xff" + huge));
-  check_fit(refusal("{\"id\":" + huge));
+  // Syntax errors: the token that can't be read is the whole string.
+  CHECK(is_fit_for_a_log(parse_error(R"({"id":")" + huge + "\n\"}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"id":")" + huge)));
+  CHECK(is_fit_for_a_log(parse_error(R"({"id":")" + huge + "\xff\"}")));
+  CHECK(is_fit_for_a_log(parse_error("{\"id\":\"\xff" + huge)));
+  CHECK(is_fit_for_a_log(parse_error("{\"id\":" + huge)));
 
   State state;
-  state.id = name + "\xff";
-  check_fit(writing_refusal(state));
+  state.id = bytes_repeated + "\xff";
+  CHECK(is_fit_for_a_log(dump_error(state)));
   state.id.clear();
-  state.annotations = oci::Annotations{{"\xff" + name, ""}};
-  check_fit(writing_refusal(state));
-  CHECK((writing_refusal(state).pointer() == "/annotations/\xff" + step));
+  state.annotations = oci::Annotations{{"\xff" + bytes_repeated, ""}};
+  CHECK(is_fit_for_a_log(dump_error(state)));
+  CHECK((dump_error(state).pointer() == "/annotations/\xff" + step));
 }
 
-TEST_CASE("An error about a number of 10,000 digits is short") {
+TEST_CASE("what() is short for a number of 10,000 digits") {
   const std::string digits(10000, '7');
-  check_fit(refusal(R"({"pid":)" + digits + "}"));
-  check_fit(refusal(R"({"pid":-)" + digits + "}"));
-  check_fit(refusal(R"({"pid":0.)" + digits + "}"));
-  check_fit(refusal(R"({"id":1.5e-)" + digits + "}"));
-  check_fit(refusal(R"({"id":)" + digits.substr(0, 300) + "}"));
-  check_fit(refusal(R"({"x":)" + digits + "x}"));
+  CHECK(is_fit_for_a_log(parse_error(R"({"pid":)" + digits + "}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"pid":-)" + digits + "}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"pid":0.)" + digits + "}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"id":1.5e-)" + digits + "}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"id":)" + digits.substr(0, 300) + "}")));
+  CHECK(is_fit_for_a_log(parse_error(R"({"x":)" + digits + "x}")));
 }
 
-TEST_CASE("An error about many bytes that are no UTF-8 is short") {
+TEST_CASE("what() is short for many bytes that are not UTF-8") {
   const std::string bytes = GENERATE("\x80", "\xff", "\xf0\x9f", "\x9b");
   std::string huge;
   while (huge.size() < 100000) huge += bytes;
-  check_fit(refusal(huge));
-  check_fit(refusal("{\"id\":\"" + huge + "\"}"));
-  check_fit(refusal("{" + huge));
+  CHECK(is_fit_for_a_log(parse_error(huge)));
+  CHECK(is_fit_for_a_log(parse_error("{\"id\":\"" + huge + "\"}")));
+  CHECK(is_fit_for_a_log(parse_error("{" + huge)));
   State state;
   state.id = huge;
-  check_fit(writing_refusal(state));
-  CHECK(writing_refusal(state).pointer() == "/id");
-  // In a json that was built, not read.
-  check_fit(thrown_by([&] { static_cast<void>(nlohmann::json{{"status", huge}}.get<State>()); }));
+  CHECK(is_fit_for_a_log(dump_error(state)));
+  CHECK(dump_error(state).pointer() == "/id");
+  // In a json that was built in C++.
+  CHECK(is_fit_for_a_log(error_of([&] {
+    static_cast<void>(nlohmann::json{{"pid", huge}}.get<State>());
+  })));
 }
 
-TEST_CASE("An error deep within a document is short, its pointer whole") {
+TEST_CASE("what() is short for an error deep in a document; pointer() is not cut") {
   std::string text;
   std::string pointer;
   for (int level = 0; level < 10000; ++level) {
     text += R"({"x":[)";
     pointer += "/x/0";
   }
-  const Error error = refusal(text + R"({"y":1,"y":2})");
-  check_fit(error);
+  const Error error = parse_error(text + R"({"y":1,"y":2})");
+  CHECK(is_fit_for_a_log(error));
   CHECK((error.pointer() == pointer + "/y"));
 }
 
-TEST_CASE("An error about binary data, which a json from CBOR may hold, is short") {
+TEST_CASE("what() is short for binary data, which a json from CBOR may hold") {
   const nlohmann::json binary = nlohmann::json::binary(std::vector<std::uint8_t>(100000, 7));
-  const Error error = thrown_by([&] {
+  const Error error = error_of([&] {
     static_cast<void>(nlohmann::json{{"id", binary}}.get<State>());
   });
   CHECK(error.pointer() == "/id");
-  check_fit(error);
+  CHECK(is_fit_for_a_log(error));
 }
 
 // ---- The class
-// -----------------------------------------------------------------------------------
 
-TEST_CASE("An Error is caught as nlohmann's exception and as the standard library's") {
+TEST_CASE("An Error is an nlohmann::json::exception and a std::exception") {
   CHECK_THROWS_AS(parse(R"({"id":1})"), nlohmann::json::exception);
   CHECK_THROWS_AS(parse("?"), nlohmann::json::exception);
   CHECK_THROWS_AS(parse("?"), std::exception);
@@ -457,24 +463,26 @@ TEST_CASE("An Error is caught as nlohmann's exception and as the standard librar
   }
 }
 
-TEST_CASE("An Error of one's own says the file, the pointer and the message") {
+TEST_CASE("An Error can be constructed from pointer, message and file") {
   const Error whole{"/a~1b/0", "expected x, found y", "/run/web/state.json"};
   CHECK(whole.what() == std::string("/run/web/state.json: /a~1b/0: expected x, found y"));
   CHECK(whole.pointer() == "/a~1b/0");
   CHECK(whole.message() == "expected x, found y");
+  CHECK(whole.file() == "/run/web/state.json");
 
   CHECK(Error("/a", "m").what() == std::string("/a: m"));
   CHECK(Error("", "m").what() == std::string("m"));
   CHECK(Error("", "m", "f").what() == std::string("f: m"));
 }
 
-TEST_CASE("A copy of an Error says the same, and outlives the original") {
+TEST_CASE("A copy of an Error is equal to it and outlives it") {
   auto original = std::make_unique<Error>("/a", "m", "f");
   const Error copy = *original;
   original.reset();
   CHECK(copy.what() == std::string("f: /a: m"));
   CHECK(copy.pointer() == "/a");
   CHECK(copy.message() == "m");
+  CHECK(copy.file() == "f");
   CHECK(copy.id == 0);
 
   std::exception_ptr held;
@@ -486,7 +494,7 @@ TEST_CASE("A copy of an Error says the same, and outlives the original") {
   CHECK_THROWS_AS(std::rethrow_exception(held), Error);
 }
 
-TEST_CASE("An Error that was moved from is as good as before") {
+TEST_CASE("An Error that was moved from is unchanged") {
   Error original{"/a", "m", "f"};
   const Error moved = std::move(original);
   CHECK(moved.what() == std::string("f: /a: m"));

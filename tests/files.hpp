@@ -1,4 +1,4 @@
-// What the tests of load and save share.
+// What the tests of load, save and update share.
 
 #ifndef OCI_STATE_TESTS_FILES_HPP
 #define OCI_STATE_TESTS_FILES_HPP
@@ -7,58 +7,86 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <oci/state.hpp>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 #ifndef _WIN32
+#include <grp.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
 
+namespace fs = std::filesystem;
+
+using Names = std::set<fs::path>;
+
 /// A fresh directory, removed with all that is in it.
 class TemporaryDirectory {
  public:
-  explicit TemporaryDirectory(
-      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+  explicit TemporaryDirectory(const fs::path& parent = fs::temp_directory_path()) {
     std::random_device random;
     do {
       path_ = parent / ("oci-state-test-" + std::to_string(random()));
-    } while (!std::filesystem::create_directory(path_));
-    std::filesystem::permissions(path_, std::filesystem::perms{0755});
+    } while (!fs::create_directory(path_));
+    fs::permissions(path_, fs::perms{0755});
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
   ~TemporaryDirectory() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    fs::remove_all(path_, ignored);
   }
 
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
+  const fs::path& path() const { return path_; }
+  fs::path operator/(const fs::path& name) const { return path_ / name; }
 
  private:
-  std::filesystem::path path_;
+  fs::path path_;
 };
 
-/// The document of a state that has nothing but an ID.
+/// Makes a directory the current one, for as long as it lives.
+class CurrentDirectory {
+ public:
+  explicit CurrentDirectory(const TemporaryDirectory& directory) {
+    fs::current_path(directory.path());
+  }
+  CurrentDirectory(const CurrentDirectory&) = delete;
+  CurrentDirectory& operator=(const CurrentDirectory&) = delete;
+  ~CurrentDirectory() { fs::current_path(before_); }
+
+ private:
+  fs::path before_ = fs::current_path();
+};
+
+/// A state that has nothing but an ID.
+inline oci::State state_of(const std::string& id) {
+  oci::State state;
+  state.id = id;
+  return state;
+}
+
+/// Its document.
 inline std::string document(const std::string& id) {
   return R"({"ociVersion":"","id":")" + id + R"(","status":"stopped","bundle":""})";
 }
 
-inline void write_text(const std::filesystem::path& path, const std::string& text) {
+inline void write_text(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-inline std::string read_text(const std::filesystem::path& path) {
+inline std::string read_text(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
 /// The names in a directory.
-inline std::set<std::filesystem::path> names(const std::filesystem::path& directory) {
-  std::set<std::filesystem::path> found;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+inline Names names(const fs::path& directory) {
+  Names found;
+  for (const auto& entry : fs::directory_iterator(directory)) {
     found.insert(entry.path().filename());
   }
   return found;
@@ -67,11 +95,11 @@ inline std::set<std::filesystem::path> names(const std::filesystem::path& direct
 /// The errno that `call` fails with, 0 where it doesn't. -1 for any other failure, and for one that
 /// doesn't name `path` as it was given.
 template <class Call>
-int errno_of(const std::filesystem::path& path, Call call) {
+int errno_of(const fs::path& path, Call call) {
   try {
     call();
     return 0;
-  } catch (const std::filesystem::filesystem_error& error) {
+  } catch (const fs::filesystem_error& error) {
     if (error.path1().native() != path.native() || !error.path2().empty()) return -1;
     return error.code().default_error_condition().value();
   } catch (...) {
@@ -79,18 +107,60 @@ int errno_of(const std::filesystem::path& path, Call call) {
   }
 }
 
+inline int load_errno(const fs::path& path) {
+  return errno_of(path, [&] { static_cast<void>(oci::load(path)); });
+}
+
+inline int save_errno(const fs::path& path) {
+  return errno_of(path, [&] { oci::save(state_of("new"), path); });
+}
+
 #ifndef _WIN32
 
-/// Runs `call` in a process of its own. Returns what it returns, from 0 to 255, or -1 where the
-/// process was killed.
+/// Runs `call` in a process of its own. Returns what it returns, from 0 to 255, or the signal that
+/// killed it, negated.
 template <class Call>
 int in_child(Call call) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit([&]() noexcept { return call(); }());
-  int status = -1;
-  if (child == -1 || ::waitpid(child, &status, 0) != child) return -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  int status = 0;
+  if (child == -1 || ::waitpid(child, &status, 0) != child) throw std::runtime_error("no child");
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
+
+constexpr uid_t nobody = 65534;
+
+/// Calls `call` in a process of its own that belongs to an ordinary user: nobody, with `group`
+/// beside their own, where these tests run as root, else whoever runs them.
+template <class Call>
+int as_ordinary_user(Call call, gid_t group = nobody) {
+  return in_child([&] {
+    const bool done = ::geteuid() != 0 || (::setgroups(1, &group) == 0 && ::setgid(nobody) == 0 &&
+                                           ::setuid(nobody) == 0);
+    return done ? call() : -1;
+  });
+}
+
+/// Of a path, without following a link.
+inline struct stat status_of(const fs::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) throw std::runtime_error("no " + path.string());
+  return status;
+}
+
+inline unsigned mode_of(const fs::path& path) { return status_of(path).st_mode & 07777U; }
+
+/// Sets the umask, for as long as it lives.
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+  ~Umask() { ::umask(before_); }
+
+ private:
+  mode_t before_;
+};
 
 /// How many descriptors are open.
 inline std::size_t open_descriptors() { return names("/dev/fd").size(); }

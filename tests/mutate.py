@@ -1,335 +1,259 @@
 #!/usr/bin/env python3
-"""Breaks include/oci/state.hpp one small change at a time, and lists the changes that no test notices.
+"""Changes include/oci/state.hpp in one small way at a time, and reports what no test notices.
 
-usage: mutate.py [DIRECTORY]     (a scratch directory, kept, for its builds)
+usage: mutate.py [--sample] [--match REGEX] [--list] [--verbose] [--jobs N] [DIRECTORY]
 
-Every mutant names its place in the header: the text between « and » becomes the new text. Most are
-compiled together, each behind a switch that the environment variable OCI_MUTANT throws, so that the
-suite is built once and run once for each; the few that a switch can't express ("text") are built one
-by one. A mutant is killed if a test fails, crashes or hangs, or if it does not compile. On two
-cores it takes about half an hour.
+The mutants are made from the header's text: a condition becomes true or false, an operand or a
+statement is left out, an operator, number, string, errno or flag is replaced, a function returns
+{}. They are compiled together, and the environment variable OCI_MUTANT chooses one: the suite is
+built once, and run once for each mutant. Only those in constexpr variables are built one by one,
+and not in a sample. Left out are types, template arguments, `if constexpr`, static_assert, default
+arguments, enumerators, deleted functions, preprocessor lines, and code for Windows.
+
+A mutant is killed if a test fails, crashes or hangs. One that does not compile is no mutant.
+Equivalent mutants, which no test can notice, are listed in mutate_equivalent.txt with the reason.
+The exit status is 1 if another mutant survives. Run as root, each test has mount and PID namespaces
+of its own, with the file systems read-only: else a wrong save could replace /dev/null.
+
+--sample takes SAMPLE mutants, chosen by a hash of the header; --match those on lines that match;
+--list lists the mutants, before it is known which of them compile. DIRECTORY keeps the builds.
 """
 
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
-import stat
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+
+from mutants import Header
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADER = "include/oci/state.hpp"
-SUITE = {"state_tests": ["--abort"], "faults": ["--abort"], "races": []}  # in turn, until one fails
-TIMEOUT = 100  # seconds for one of them
+SUITE = {"faults": ["--abort"], "state_tests": ["--abort"], "races": []}  # in turn, until one fails
+CHECK = "tests/variants.cpp"  # instantiates the header: finds out quickly what does not compile
+EQUIVALENT = "tests/mutate_equivalent.txt"
+SAMPLE = 40
+# A function that ends without its return statement crashes.
+FLAGS = "-O0 -w -fsanitize=return -fsanitize-undefined-trap-on-error"
 
-# (place, new text, kind). An "expr" becomes (mutant ? new : old), a "stmt" if (mutant) {new} else {old}.
-MUTANTS = [
-    # Types
-    ("creating = «1», ", "4", "text"),
-    ("stopped = «0», ", "5", "text"),
-    ('case ContainerState::creating: return «"creating"»', '"Creating"', "text"),
-    ('case ContainerState::created: return «"created"»', '"creating"', "text"),
-    ('case ContainerState::running: return «"running"»', '"stopped"', "text"),
-    ('case ContainerState::stopped: return «"stopped"»', '"created"', "text"),
-    ("  return «{}»;\n}\n\n// ---- JSON", '"stopped"', "text"),
-    ('seccomp_fd_name{«"seccompFd"»}', '"seccompfd"', "text"),
-    # Errors
-    ("if («size > 64»)", "false", "expr"),
-    ("    size = «64»;", "60", "expr"),
-    ("while («size > 0» && ", "size > 63", "expr"),
-    ("(static_cast<unsigned char>(text[size]) & 0xC0U) == «0x80U») --size", "0x81U", "expr"),
-    ("dump(-1, ' ', «true», json::error_handler_t::replace);\n  if", "false", "expr"),
-    (" true, «json::error_handler_t::replace»);\n  if", "json::error_handler_t::ignore", "expr"),
-    ("  «if (size < text.size()) quoted.insert(quoted.size() - 1, \"...\");»", "", "stmt"),
-    ("quoted.insert(quoted.size() - «1», \"...\")", "0", "expr"),
-    ("exception(«0», text(", "1", "expr"),
-    ("return («file.empty()» ? ", "true", "expr"),
-    ("(way.empty() ? \"\" : way + «\": \"»)", "\" \"", "expr"),
-    ("way = way.substr(«1», way.size() - 2)", "0", "expr"),
-    ("(file.empty() ? \"\" : file + «\": \"»)", "\" \"", "expr"),
-    # Members
-    ('visit(«"ociVersion"», &State::version)', '"version"', "expr"),
-    ('visit(«"id"», &State::id)', '"ID"', "expr"),
-    ('visit(«"status"», &State::status)', '"state"', "expr"),
-    ('visit(«"pid"», &State::pid)', '"PID"', "expr"),
-    ('visit(«"bundle"», &State::bundle)', '"path"', "expr"),
-    ('visit(«"annotations"», &State::annotations)', '"labels"', "expr"),
-    ('visit(«"ociVersion"», &ContainerProcessState::version)', '"version"', "expr"),
-    ('visit(«"fds"», ', '"FDs"', "expr"),
-    ('visit(«"pid"», &ContainerProcessState::pid)', '"PID"', "expr"),
-    ('visit(«"metadata"», ', '"data"', "expr"),
-    ('visit(«"state"», ', '"State"', "expr"),
-    ('  «visit("id", &State::id);\n  visit("status", &State::status);»',
-     'visit("status", &State::status); visit("id", &State::id);', "text"),
-    ('  «visit("fds", &ContainerProcessState::fds);\n  visit("pid", &ContainerProcessState::pid);»',
-     'visit("pid", &ContainerProcessState::pid); visit("fds", &ContainerProcessState::fds);', "text"),
-    ('  «visit("annotations", &State::annotations);»', "", "stmt"),
-    ('  «visit("metadata", &ContainerProcessState::metadata);»', "", "stmt"),
-    # Pointers and messages
-    ("if («c == '~'»)", "false", "expr"),
-    ("step += «\"~0\"»", "\"~1\"", "expr"),
-    ("else if («c == '/'»)", "false", "expr"),
-    ("step += «\"~1\"»", "\"~2\"", "expr"),
-    ("throw Error(«pointer_step(token) + error.pointer()», ", "error.pointer() + pointer_step(token)", "expr"),
-    ("throw Error(pointer_step(token) + error.pointer(), «error.message()»)", "std::string()", "expr"),
-    ("if («found.is_string()») {\n    text", "false", "expr"),
-    ("else if («found.is_structured()»)", "found.is_array()", "expr"),
-    ("std::string(\"an \") + «found.type_name()»;", "\"array\"", "expr"),
-    ("    «text += found.dump();»", "", "stmt"),
-    # Types that would lose members
-    ("«template <class Json, class T, class... None, detail::if_derived<T> = 0>\n"
-     "void to_json(Json& json, const T& value, None...) = delete;»", "", "text"),
-    ("«template <class Json, class T, detail::if_derived<T> = 0>\n"
-     "void from_json(const Json& json, T&& value) = delete;»", "", "text"),
-    # Reading
-    ("  «if (!json.is_string()) throw mismatch(\"a string\", json);»", "", "stmt"),
-    ("json.is_string() && «get_ref<typename Json::string_t>(json) == to_string(status)»",
-     "get_ref<typename Json::string_t>(json).front() == to_string(status).front()", "expr"),
-    ("      «value = status;»", "", "stmt"),
-    ("<= «std::uint64_t{INT32_MAX}»", "std::uint64_t{INT32_MAX} - 1", "expr"),
-    ("<= «std::uint64_t{INT32_MAX}»", "std::uint64_t{INT32_MAX} + 1", "expr"),
-    ("fits = «INT32_MIN <= number» &&", "true", "expr"),
-    ("fits = «INT32_MIN <= number» &&", "INT32_MIN < number", "expr"),
-    ("&& «number <= INT32_MAX»;", "true", "expr"),
-    ("if («json.is_number_unsigned()»)", "json.is_number()", "expr"),
-    ("else if («json.is_number_integer()») {", "json.is_number()", "expr"),
-    ("  «if (json.is_null()) return;»", "", "stmt"),
-    ("  «if (!json.is_array()) throw mismatch(\"an array of strings\", json);»", "", "stmt"),
-    ("within(«std::to_string(value.size())», [&] {", "std::to_string(value.size() + 1)", "expr"),
-    ("  «if (!json.is_object()) throw mismatch(\"an object whose values are strings\", json);»", "", "stmt"),
-    ("if («!json.is_null()») read(json, value.emplace());", "true", "expr"),
-    ("  «if (!json.is_object()) throw mismatch(\"an object\", json);»", "", "stmt"),
-    ("if («found != json.end()») within", "found != json.end() && std::string(name) != \"id\"", "expr"),
-    ("  «value = std::move(fresh);»", "", "stmt"),
-    ("  T fresh«»;  //", " = value", "text"),
-    ("  «detail::read(json, status);»", "", "stmt"),
-    ("add(std::move(member.key()), «member.mapped()»);", "members.begin()->second", "expr"),
-    ("within(«added->first», [&]", "std::string()", "expr"),
-    ("  return «path.native()»;", "path.lexically_normal().native()", "expr"),
-    # Writing
-    ("json = «std::string(to_string(status))»;", "std::string(\"stopped\")", "expr"),
-    ("  «if (value) write(json, name, *value);»",
-     "if (value) { write(json, name, *value); } else { json[name] = nullptr; }", "stmt"),
-    ("if («to_string(status).empty()»)", "false", "expr"),
-    ("  «detail::within(name, [&] { detail::write(object, name, value.*member); });»",
-     "detail::write(object, name, value.*member);", "stmt"),
-    ("  «json = std::move(object);»", "", "stmt"),
-    ("equal = «equal && left.*member == right.*member»", "left.*member == right.*member", "expr"),
-    ("return «!(left == right)»;", "left == right", "expr"),
-    ("text = Json(value).dump(-1, ' ', false, «Json::error_handler_t::replace»)",
-     "Json::error_handler_t::strict", "expr"),
-    ("dump(-1, ' ', «false», Json::error_handler_t::replace)", "true", "expr"),
-    ("    text = «error.what()»;", "\"\"", "expr"),
-    # Parsing
-    ("text.substr(0, «position - 1»)", "position", "expr"),
-    ("const auto line = «1» + std::count", "0L", "expr"),
-    ("position - (before.rfind('\\n') + «1»)", "0", "expr"),
-    ("if («!added») {", "false", "expr"),
-    ("throw Error(«pointer()»,\n", "std::string()", "expr"),
-    ("    «message.erase(0, message.find(\"] \") + 2);»", "", "stmt"),
-    ("if («message.rfind(\"parse error\", 0) == 0») message", "false", "expr"),
-    ("else if («found.is_binary()»)", "false", "expr"),
-    ("    «if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));»", "", "stmt"),
-    ("if («open_.back()->is_object()») return *member_", "open_.back()->is_object() && open_.size() < 2", "expr"),
-    ("    «open_.pop_back();»", "", "stmt"),
-    ("if («&item.value() == child») way", "true", "expr"),
-    ("if («nul != std::string_view::npos») {", "false", "expr"),
-    ("throw syntax_error(text, nul + «1», ", "2", "expr"),
-    ("  «if (in.fail()) throw broken();»", "", "stmt"),
-    ("  «if (reader.bad()) throw broken();»", "", "stmt"),
-    ("std::istream reader(«in.rdbuf()»);", "nullptr", "expr"),
-    ("    «text.append(chunk, static_cast<std::size_t>(reader.gcount()));»",
-     "if (text.empty()) text.append(chunk, static_cast<std::size_t>(reader.gcount()));", "stmt"),
-    ("«require_utf8(Json(item.key()));»", "", "stmt"),
-    ("«require_utf8(item.value());»", "", "stmt"),
-    ("if («json.is_structured()») {\n    for", "false", "expr"),
-    ("    «detail::require_utf8(document);»", "", "stmt"),
-    ("const std::size_t quote = «message.rfind('\\'' + token + '\\'')»;",
-     "message.find('\\'' + token + '\\'')", "expr"),
-    ("member_ = «&*member»;", "&document_", "expr"),
-    ("child = «parent + 1 == open_.end()» ?", "true", "expr"),
-    ("way += «pointer_step(item.key())»;", "item.key()", "expr"),
-    # Files
-    ("while (result == -1 && «errno == EINTR»)", "false", "expr"),
-    ("  «if (result == -1) throw_errno(what, path);»", "", "stmt"),
-    ("    «if (number_ != -1) ::close(number_);»", "", "stmt"),
-    ("if (result == -1 && «errno != EINTR») throw_errno(\"oci::save: cannot close", "true", "expr"),
-    ("if («result == -1» && errno != EINTR)", "false", "expr"),
-    ("::open(path.c_str(), «O_RDONLY | O_CLOEXEC»)", "O_RDONLY", "expr"),
-    ("    «if (count == 0) break;»", "if (count < 4096) { size += static_cast<std::size_t>(count); break; }", "stmt"),
-    ("    «if (size == text.size()) text.resize(2 * size);»", "if (size == text.size()) break;", "stmt"),
-    ("if («size == text.size()») text.resize(2", "false", "expr"),
-    ("  «text.resize(size);»\n  return text;", "", "stmt"),
-    ("static_cast<std::size_t>(status.st_size) + 1 : «4096», ", "1", "expr"),
-    ("text.remove_prefix(«static_cast<std::size_t>(count)»)", "text.size()", "expr"),
-    ("return «std::filesystem::equivalent(path.parent_path(), \"/dev/fd\", not_there)»;", "false", "expr"),
-    ("if (::fchown(file, owner, old.st_gid) == 0) return «1»;", "0", "expr"),
-    ("return «errno == EPERM || errno == EINVAL» ? 0 : -1;", "errno == EINVAL", "expr"),
-    ("return «errno == EPERM || errno == EINVAL» ? 0 : -1;", "errno == EPERM", "expr"),
-    ("if («now.st_uid != old.st_uid || now.st_gid != old.st_gid») {", "false", "expr"),
-    ("if («now.st_uid != old.st_uid || now.st_gid != old.st_gid») {", "now.st_gid != old.st_gid", "expr"),
-    ("if («now.st_uid != old.st_uid || now.st_gid != old.st_gid») {", "now.st_uid != old.st_uid", "expr"),
-    ("if («give_to(old.st_uid) == 0») give_to", "give_to(old.st_uid) == 0 && false", "expr"),
-    ("== 0) give_to(«static_cast<uid_t>(-1)»)", "old.st_uid", "expr"),
-    ("if («(now.st_mode & 0777) != (old.st_mode & 0777)»)", "false", "expr"),
-    ("::fchmod(file, «old.st_mode & 0777»)", "0644", "expr"),
-    ("if (links == «40») error", "39", "expr"),
-    ("if («links == 40») error", "false", "expr"),
-    ("for (int links = 0; «exists && S_ISLNK(old.st_mode)» && ", "false", "expr"),
-    ("&& «!is_descriptor(target)»; ++links", "true", "expr"),
-    ("else if («error != std::errc::invalid_argument» &&", "true", "expr"),
-    ("&& «error != std::errc::no_such_file_or_directory») {", "true", "expr"),
-    ("  «if (!exists && errno != ENOENT) throw_errno(\"oci::save: cannot open\", path);»", "", "stmt"),
-    ("if («exists && !S_ISREG(old.st_mode)»)", "false", "expr"),
-    ("::open(target.c_str(), «O_WRONLY | O_CLOEXEC»)", "O_WRONLY", "expr"),
-    ("    «file.close(path);\n    return;»", "return;", "stmt"),
-    ("«F_DUPFD_CLOEXEC», 0)", "F_DUPFD", "expr"),
-    ("slash == 0 ? «\".\"» :", "\"/\"", "expr"),
-    ("const std::string parent = «slash == 0»", "false", "expr"),
-    ("«O_RDONLY | O_DIRECTORY | O_CLOEXEC»", "O_RDONLY | O_DIRECTORY", "expr"),
-    ("const mode_t both = «old.st_mode & (old.st_mode >> 3) & 07»;", "07U", "expr"),
-    ("const mode_t mode = exists ? «(old.st_mode & 0700) | both << 3 | both» : 0666", "0666U", "expr"),
-    (" | both << 3 | both : «0666»;", "0644", "expr"),
-    ("O_CREAT | «O_EXCL» | O_NOFOLLOW", "O_TRUNC", "expr"),
-    ("O_EXCL | «O_NOFOLLOW» | O_CLOEXEC", "0", "expr"),
-    ("O_EXCL | O_NOFOLLOW | «O_CLOEXEC»", "0", "expr"),
-    ("while (number == -1 && «errno == EEXIST»);", "false", "expr"),
-    ("    «if (exists) copy_owner_and_mode(old, file, path);»", "", "stmt"),
-    ("write_all(file, «text», path);\n    checked(", "text.substr(1)", "expr"),
-    ("    «checked(\"oci::save: cannot sync\", path, [&] { return ::fsync(file); });»", "", "stmt"),
-    ("    «file.close(path);»\n    checked(\"oci::save: cannot rename\"", "", "stmt"),
-    ("    «::unlinkat(directory, name.c_str(), 0);»", "", "stmt"),
-    ("return result == -1 && «errno == EINVAL» ? 0 : result;", "false", "expr"),
-    ("const int result = «::fsync(directory)»;", "0", "expr"),
-    ("throw Error(error.pointer(), error.message(), «path_to_utf8(path)»);", "std::string()", "expr"),
-    ("if («!error.file().empty()») throw;", "false", "expr"),
-    ("if («path.native().find(std::filesystem::path::value_type{}) == std::string::npos») return;",
-     "true", "expr"),
-    ("throw Error({}, error.what(), «path_to_utf8(path)»);", "std::string()", "expr"),
-    ("throw Error(«error.pointer()», error.message(), path_to_utf8(path));", "std::string()", "expr"),
-]
+# The mount namespace of a test that root runs: an empty temporary directory, devices of its own,
+# and all else read-only.
+SANDBOX = r"""
+set -e
+mount --make-rprivate /
+mount -t tmpfs -o size=1g,mode=755 tmpfs "$box"
+mkdir -m 1777 "$box/tmp" "$box/dev" "$box/dev/shm"
+for name in null zero full random urandom fd stdin stdout stderr; do
+  cp -a "/dev/$name" "$box/dev/"
+done
+while read -r _ point _; do
+  case $point in "$box" | /proc | /proc/* | /dev | /dev/*) ;;
+  *) mount -o remount,bind,ro "$point" ;;
+  esac
+done </proc/self/mounts
+mount --bind "$box/dev" /dev
+box=$box/tmp
+set +e
+"""
+
+class Tree:
+    """A copy of the project, and its build."""
+
+    def __init__(self, path, jobs):
+        self.path, self.jobs, self.build = path, jobs, path / "build"
+        shutil.copytree(ROOT, path, ignore=shutil.ignore_patterns("build*", ".git"),
+                        dirs_exist_ok=True)
+        failed = self.call([
+            "cmake", "-S", path, "-B", self.build, "-G", "Unix Makefiles",
+            f"-DCMAKE_CXX_FLAGS={FLAGS}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+            "-DOCI_STATE_BUILD_TESTS=ON", "-DOCI_STATE_BUILD_EXAMPLES=OFF"])
+        if failed:
+            sys.exit(failed)
+        commands = json.loads((self.build / "compile_commands.json").read_text())
+        command = next(c["command"] for c in commands if c["file"].endswith(CHECK))
+        self.check = shlex.split(re.sub(r" -o \S+ ", " -fsyntax-only ", command))
+
+    def call(self, command):
+        """The output of a command that fails; None if it does not."""
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", cwd=self.path, env={**os.environ, "LC_ALL": "C"})
+        return done.stdout if done.returncode else None
+
+    def compile(self, header):
+        (self.path / HEADER).write_text(header)
+        return self.call(self.check)
+
+    def make(self, header):
+        (self.path / HEADER).write_text(header)
+        return self.call(["cmake", "--build", self.build, "--parallel", str(self.jobs),
+                          "--target", *SUITE, "--", "-k"])
+
+    def blamed(self, errors):
+        """The numbers of the mutants that the compiler's errors point to."""
+        lines = (self.path / HEADER).read_text().split("\n")
+        found, way = set(), []
+        for line in errors.split("\n"):
+            place = re.search(re.escape(HEADER) + r":(\d+)", line)
+            mark = place and re.search(r"/\*@(\d+)\*/", lines[int(place[1]) - 1])
+            if mark and (" error: " in line or "required from" in line):
+                way.append(int(mark[1]))
+            if " error: " in line:  # g++ says before an error how it got there, from the inside
+                found.update(way[-1:] if mark else way[:1])
+                way = []
+        return found
+
+    def weed(self, header, mutants, build):
+        """The mutants that compile together; `build` is self.compile or self.make."""
+        while errors := build(header.schemata(mutants)):
+            bad = self.blamed(errors)
+            if not bad:  # the errors point to none: find one by halves
+                if not mutants or build(header.text):
+                    sys.exit("without a mutant, there are errors:\n" + errors)
+                items = list(mutants.items())
+                while len(items) > 1:
+                    half = items[:len(items) // 2]
+                    items = half if build(header.schemata(dict(half))) else items[len(half):]
+                bad = {number for _, number in items}
+            mutants = {m: number for m, number in mutants.items() if number not in bad}
+        return mutants
 
 
-def locate(header, place):
-    """The span of the header that the text between « and » of a place stands for."""
-    before, old, after = re.fullmatch(r"(.*)«(.*)»(.*)", place, re.S).groups()
-    # Line breaks and indentation are clang-format's.
-    pattern = [r"\s+".join(map(re.escape, re.split(r"\s+", part))) for part in (before, old, after)]
-    found = list(re.finditer("({})({})({})".format(*pattern), header))
-    if len(found) != 1:
-        sys.exit(f"{len(found)} places in the header for: {place}")
-    return found[0].span(2)
+class Suite:
+    """The built tests, run as root in a sandbox."""
 
+    def __init__(self, tree):
+        self.tree, self.limits = tree, {}
+        for program in SUITE:
+            start = time.monotonic()
+            if self.notices(program, 0):
+                sys.exit(f"{program} fails without a mutant")
+            self.limits[program] = round(5 + 4 * (time.monotonic() - start))
 
-def schemata(header, numbered):
-    """The header with all these mutants behind their switches."""
-    spans = {}
-    for number, (place, new, kind) in numbered:
-        spans.setdefault(locate(header, place), []).append((number, new, kind))
-    previous = len(header)
-    for (start, end), mutants in sorted(spans.items(), reverse=True):
-        if end > previous:
-            return None  # overlap: the caller splits
-        text = header[start:end]
-        for number, new, kind in mutants:
-            switch = f"oci_mutant == {number}"
-            if kind == "expr":
-                text = f"({switch} ? ({new}) : ({text}))"
-            else:
-                text = f"if ({switch}) {{ {new} }} else {{ {text} }}"
-        header = header[:start] + text + header[end:]
-        previous = start
-    switch = "#include <cstdlib>\ninline const int oci_mutant = "
-    switch += 'std::getenv("OCI_MUTANT") ? std::atoi(std::getenv("OCI_MUTANT")) : 0;\n'
-    return header.replace("namespace oci {", switch + "\nnamespace oci {", 1)
-
-
-def batches(header, numbered):
-    """As few groups of mutants as can stand in one header together."""
-    groups = []
-    for mutant in numbered:
-        for group in groups:
-            if schemata(header, group + [mutant]):
-                group.append(mutant)
-                break
-        else:
-            groups.append([mutant])
-    return groups
-
-
-def build(tree, header):
-    (tree / HEADER).write_text(header)
-    build_dir = tree / "build"
-    commands = [
-        ["cmake", "-S", tree, "-B", build_dir, "-DCMAKE_CXX_FLAGS=-O0 -w",
-         "-DOCI_STATE_BUILD_EXAMPLES=OFF"],
-        ["cmake", "--build", build_dir, "--parallel", str(os.cpu_count()), "--target", *SUITE],
-    ]
-    for command in commands:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != 0:
-            return done.stdout
-    return None
-
-
-def check_devices(number):
-    """A save gone wrong, run as root, can put a file in the place of a device."""
-    for device in ("/dev/null", "/dev/full", "/dev/zero"):
-        if not stat.S_ISCHR(os.stat(device).st_mode):
-            sys.exit(f"mutant {number} replaced {device}: make it again (mknod) before anything else")
-
-
-def killer(tree, number, switch):
-    """The program of the suite that notices the mutant, or None. `switch`: see schemata()."""
-    for program, arguments in SUITE.items():
+    def notices(self, program, number):
+        """How the program notices the mutant; None if it does not."""
+        limit = self.limits.get(program, 300)
+        root = os.geteuid() == 0
+        box = tempfile.mkdtemp(dir=self.tree.path.parent)
+        script = "box=$1; shift\n" + (SANDBOX if root else "") + f"""
+            cd "$box" && export TMPDIR="$box" && ulimit -t {limit} && ulimit -v 8000000 && "$@" """
+        command = ["sh", "-c", script, "sh", box, self.tree.build / "tests" / program,
+                   *SUITE[program]]
+        if root:
+            command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                       *command]
+        process = subprocess.Popen(command, env={**os.environ, "OCI_MUTANT": str(number)},
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL if number else None,
+                                   start_new_session=True)
         try:
-            done = subprocess.run([tree / "build/tests" / program, *arguments],
-                                  cwd=tree / "build/tests",
-                                  env={**os.environ, "OCI_MUTANT": str(switch)}, timeout=TIMEOUT,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL)
-            if done.returncode != 0:
-                return program
+            return f"{program} {process.returncode}" if process.wait(3 * limit) else None
         except subprocess.TimeoutExpired:
             return f"{program} (hangs)"
         finally:
-            check_devices(number)
-    return None
+            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+            process.wait()
+            shutil.rmtree(box, ignore_errors=True)
+
+    def killer(self, number):
+        return next(filter(None, (self.notices(program, number) for program in SUITE)), None)
+
+
+def equivalents():
+    """(regular expression for a line of the header, one for a change, why) each."""
+    text = re.sub(r"(?m)^#.*\n", "", (ROOT / EQUIVALENT).read_text())
+    return re.findall(r"line: (.*)\nchange: (.*)\nwhy: (.*)", text)
 
 
 def main():
-    scratch = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
-    tree = scratch / "tree"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build*", ".git"), dirs_exist_ok=True)
-    header = (ROOT / HEADER).read_text()
-    numbered = list(enumerate(MUTANTS, 1))
-    switched = [m for m in numbered if m[1][2] != "text"]
-    survivors = []
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
+    for flag in ("--sample", "--list", "--verbose"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("--match", default="")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("directory", nargs="?")
+    options = parser.parse_args()
 
-    def report(number, by):
-        place, new, _ = MUTANTS[number - 1]
-        print(f"{number:4} {'killed by ' + by if by else 'SURVIVED':30} {place!r} -> {new!r}", flush=True)
-        if not by:
-            survivors.append(number)
+    header = Header((ROOT / HEADER).read_text())
+    lines = header.text.split("\n")
+    listed = equivalents()
+    needed = set()
+    results = collections.Counter()
+    started = time.monotonic()
 
-    for group in batches(header, switched):
-        failure = build(tree, schemata(header, group))
-        if failure:
-            sys.exit("the mutants do not compile together:\n" + failure)
-        if killer(tree, 0, 0):
-            sys.exit("the suite fails without a mutant")
-        for number, _ in group:
-            report(number, killer(tree, number, number))
-    for number, (place, new, kind) in numbered:
-        if kind == "text":
-            start, end = locate(header, place)
-            failure = build(tree, header[:start] + new + header[end:])
-            report(number, "the compiler" if failure else killer(tree, number, 0))
+    def described(mutant):
+        line = f"{mutant.place}: {lines[mutant.line - 1].strip()}"
+        return line, f"{mutant.kind}: {mutant.old} -> {mutant.new or 'nothing'}"
 
-    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants killed; survived: {survivors}")
-    return 1 if survivors else 0
+    def show(mutant):
+        line, change = described(mutant)
+        return f"{HEADER}:{mutant.line}: {line}\n    {change[:160]}"
+
+    def reason(mutant):
+        """The entry of the list that calls the mutant equivalent, if any."""
+        line, change = described(mutant)
+        return next((entry for entry in listed
+                     if re.search(entry[0], line) and re.search(entry[1], change)), None)
+
+    def report(mutant, killer):
+        entry = reason(mutant)
+        what = "killed" if killer else "equivalent" if entry else "survived"
+        results[what] += 1
+        if not killer:
+            needed.add(entry)
+        if what == "survived" or options.verbose:
+            print(f"{what}{' by ' + killer if killer else ''}: {show(mutant)}", flush=True)
+
+    singles = header.singles()
+    mutants = {m: n for m, n in header.mutants().items()
+               if re.search(options.match, described(m)[0])}
+    if options.sample:
+        order = sorted(mutants.items(), key=lambda pair: hashlib.sha256(
+            f"{pair[1]} {header.text}".encode()).digest())
+        mutants = dict([pair for pair in order if pair[0] not in singles and not reason(pair[0])]
+                       [:2 * SAMPLE])  # some do not compile
+    if options.list:
+        print(*map(show, mutants), sep="\n")
+        return 0
+
+    scratch = pathlib.Path(options.directory or tempfile.mkdtemp()).resolve()
+    try:
+        tree = Tree(scratch / "tree", options.jobs)
+        switched = {m: n for m, n in mutants.items() if m not in singles}
+        switched = tree.weed(header, switched, tree.compile)
+        if options.sample:
+            switched = dict(list(switched.items())[:SAMPLE])
+        switched = tree.weed(header, switched, tree.make)
+        suite = Suite(tree)
+        print(f"{len(switched)} mutants in one build, after {time.monotonic() - started:.0f} s",
+              flush=True)
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            killers = pool.map(suite.killer, switched.values())
+            for mutant, killer in zip(switched, killers):
+                report(mutant, killer)
+        for mutant, text in singles.items():
+            if mutant not in mutants:
+                continue
+            failed = tree.compile(text) or tree.make(text)
+            report(mutant, "the compiler" if failed else suite.killer(0))
+    finally:
+        if not options.directory:
+            shutil.rmtree(scratch)
+    for entry in listed:
+        if entry not in needed and not options.sample and not options.match:
+            print(f"{EQUIVALENT}: no such mutant survives: {entry[0]}")
+    print(f"{sum(results.values())} mutants in {time.monotonic() - started:.0f} s: "
+          + ", ".join(f"{count} {what}" for what, count in sorted(results.items())))
+    return 1 if results["survived"] else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,18 @@
-// Uses the whole interface once. It is built as each standard, with every warning an error, and
-// with each of the settings that nlohmann/json has: see CMakeLists.txt.
+// Uses the whole interface once. It is built with each C++ standard and with each setting of
+// nlohmann/json, and every warning is an error: see CMakeLists.txt.
+
+#include <nlohmann/json.hpp>
+
+using json = nlohmann::json;  // as many programs do: the header must not shadow it
 
 #include <oci/state.hpp>
-// And once more: the include guard is under test too. NOLINTNEXTLINE(readability-duplicate-include)
+// And once more, for the include guard. NOLINTNEXTLINE(readability-duplicate-include)
 #include <oci/state.hpp>
+
+#ifndef _WIN32
+#include <fcntl.h>
+#include <unistd.h>
+#endif
 
 #include <exception>
 #include <filesystem>
@@ -14,21 +23,23 @@
 #include <string>
 #include <unordered_set>
 
+#include "container.hpp"
+
 namespace {
 
 // A type whose conversions know nlohmann::json alone.
-struct Container : oci::State {
+struct Service : oci::State {
   std::string owner{};
 };
 
-void to_json(nlohmann::json& json, const Container& container) {
-  json = static_cast<const oci::State&>(container);
-  json["owner"] = container.owner;
+void to_json(json& document, const Service& service) {
+  document = static_cast<const oci::State&>(service);
+  document["owner"] = service.owner;
 }
 
-void from_json(const nlohmann::json& json, Container& container) {
-  json.get_to(static_cast<oci::State&>(container));
-  json.at("owner").get_to(container.owner);
+void from_json(const json& document, Service& service) {
+  document.get_to(static_cast<oci::State&>(service));
+  document.at("owner").get_to(service.owner);
 }
 
 // A type whose conversions are templates.
@@ -38,15 +49,15 @@ struct Pod {
 };
 
 template <class Json>
-void to_json(Json& json, const Pod& pod) {
-  json["wanted"] = pod.wanted;
-  json["state"] = pod.state;
+void to_json(Json& document, const Pod& pod) {
+  document["wanted"] = pod.wanted;
+  document["state"] = pod.state;
 }
 
 template <class Json>
-void from_json(const Json& json, Pod& pod) {
-  json.at("wanted").get_to(pod.wanted);
-  json.at("state").get_to(pod.state);
+void from_json(const Json& document, Pod& pod) {
+  document.at("wanted").get_to(pod.wanted);
+  document.at("state").get_to(pod.state);
 }
 
 void check(bool good, const std::string& what) {
@@ -56,8 +67,7 @@ void check(bool good, const std::string& what) {
 template <class T>
 void round_trip(const std::string& text, const std::filesystem::path& file) {
   check(oci::dump(oci::parse<T>(text)) == text, text);
-  std::istringstream stream(text);
-  oci::save(oci::parse<T>(stream), file);
+  oci::save(oci::parse<T>(text), file);
   check(oci::dump(oci::load<T>(file)) == text, text + " in a file");
 }
 
@@ -66,16 +76,24 @@ void convert() {
   oci::ContainerProcessState process;
   process.fds = {std::string(oci::seccomp_fd_name)};
   process.metadata = "m";
-  process.state.status = oci::ContainerState::created;
+  process.state.status = oci::ContainerState::other;
+  process.state.other_status = "paused";
   process.state.pid = 42;
   process.state.annotations = oci::Annotations{{"key", "value"}};
-  const Json json = process;
+  const Json document = process;
   const Json state = process.state;
-  const Json status = process.state.status;
-  check(json.at("state") == state && state.at("status") == status, "to_json");
-  check(json.template get<oci::ContainerProcessState>() == process, "from_json");
+  const Json status = oci::ContainerState::created;
+  check(document.at("state") == state && state.at("status") == "paused", "to_json");
+  check(document.template get<oci::ContainerProcessState>() == process, "from_json");
   check(state.template get<oci::State>() == process.state, "from_json");
-  check(status.template get<oci::ContainerState>() == process.state.status, "from_json");
+  check(status.template get<oci::ContainerState>() == oci::ContainerState::created, "from_json");
+
+  runtime::Container container;
+  container.owner = "me";
+  container.mounts = {{"/a", true}};
+  container.limits.emplace();
+  const Json contained = container;
+  check(contained.template get<runtime::Container>() == container, "from_json of a list");
   check(process != oci::ContainerProcessState{} && process.state != oci::State{}, "!=");
 }
 
@@ -92,7 +110,12 @@ int main() try {
       R"({"ociVersion":"1.2.0","fds":["seccompFd","x"],"pid":42,"metadata":"m","state":)" + state +
           "}",
       file);
-  round_trip<Container>(
+  round_trip<runtime::Container>(
+      state.substr(0, state.size() - 1) +
+          R"(,"owner":"me","exitCode":-1,"terminal":true,"mode":"isolated","mounts":[],)"
+          R"("ports":[80],"groups":{"a":["b"]},"log":"/l","limits":{"memory":1,"nice":-1}})",
+      file);
+  round_trip<Service>(
       R"({"bundle":"/b","id":"web","ociVersion":"1.2.0","owner":"me","status":"stopped"})", file);
   round_trip<Pod>(R"({"wanted":"running","state":)" + state + "}", file);
   round_trip<nlohmann::json>(R"({"a":[1,2.5,null,true],"b":{"c":"d"}})", file);
@@ -107,6 +130,30 @@ int main() try {
     check(error.pointer() == "/annotations/a~1b", error.what());
     check(error.message() == "expected a string, found 1", error.what());
   }
+
+  oci::State invalid = oci::parse(state);
+  check(status_name(invalid) == "running", "status_name");
+  invalid.id.clear();
+  oci::ContainerProcessState process{"1.2.0", {}, 1, {}, invalid};
+  try {
+    validate(process);
+    check(false, "validate");
+  } catch (const oci::Error& error) {
+    check(error.pointer() == "/state/id" && error.file().empty(), error.what());
+  }
+
+#ifndef _WIN32
+  oci::save(oci::State{}, file);
+  const auto change = [](oci::State& value) { value.id = "new"; };
+  const auto change_nothing = [](oci::State& value) { return value.id != "new"; };
+  check(oci::update(file, change).id == "new", "update");
+  check(oci::update(file, change_nothing) == oci::load(file), "update that changes nothing");
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_TRUNC | O_CLOEXEC);
+  oci::save(oci::parse(state), descriptor);
+  check(::lseek(descriptor, 0, SEEK_SET) == 0, "lseek");
+  check(oci::dump(oci::load(descriptor)) == state, "descriptors");
+  ::close(descriptor);
+#endif
 
   std::ostringstream out;
   out << oci::parse(state) << oci::ContainerState::created << oci::ContainerProcessState{};

@@ -1,4 +1,4 @@
-// Writing: the very bytes of each document.
+// Writing: the exact text of each document.
 
 #include <oci/state.hpp>
 
@@ -10,31 +10,38 @@
 #include <type_traits>
 #include <vector>
 
+#include "errors.hpp"
+
 using oci::ContainerProcessState;
 using oci::ContainerState;
 using oci::dump;
 using oci::parse;
 using oci::State;
 
-TEST_CASE("The default State has the four members that are always there") {
+TEST_CASE("A default State is written with its four required members") {
   CHECK(dump(State{}) == R"({"ociVersion":"","id":"","status":"stopped","bundle":""})");
 }
 
-TEST_CASE("A State is written in the order of the specification") {
-  CHECK(dump(State{"1.2.0", "web", ContainerState::running, 42, "/run/web",
+TEST_CASE("The members of a State are written in the order of the specification") {
+  CHECK(dump(State{"1.2.0",
+                   "web",
+                   ContainerState::running,
+                   {},
+                   42,
+                   "/run/web",
                    oci::Annotations{{"k", "v"}}}) ==
         R"({"ociVersion":"1.2.0","id":"web","status":"running","pid":42,"bundle":"/run/web",)"
         R"("annotations":{"k":"v"}})");
 }
 
-TEST_CASE("The default ContainerProcessState has the four members that are always there") {
+TEST_CASE("A default ContainerProcessState is written with its four required members") {
   CHECK(dump(ContainerProcessState{}) ==
         R"({"ociVersion":"","fds":[],"pid":0,)"
         R"("state":{"ociVersion":"","id":"","status":"stopped","bundle":""}})");
 }
 
-TEST_CASE("A ContainerProcessState is written in the order of the specification") {
-  const State state{"1.1.0", "web", ContainerState::creating,
+TEST_CASE("The members of a ContainerProcessState are written in the specification's order") {
+  const State state{"1.1.0", "web", ContainerState::creating,    {},
                     7,       "/b",  oci::Annotations{{"k", "v"}}};
   CHECK(dump(ContainerProcessState{"1.2.0", {"z", "seccompFd", "a", "z"}, 42, "m", state}) ==
         R"({"ociVersion":"1.2.0","fds":["z","seccompFd","a","z"],"pid":42,"metadata":"m",)"
@@ -42,7 +49,7 @@ TEST_CASE("A ContainerProcessState is written in the order of the specification"
         R"("annotations":{"k":"v"}}})");
 }
 
-TEST_CASE("Members that may be absent are written when they are there, empty or not") {
+TEST_CASE("Optional members are written if they have a value, even an empty one") {
   State state;
   state.pid = 0;
   CHECK(dump(state) == R"({"ociVersion":"","id":"","status":"stopped","pid":0,"bundle":""})");
@@ -55,6 +62,21 @@ TEST_CASE("Members that may be absent are written when they are there, empty or 
   process.metadata.emplace();
   CHECK(dump(process) == R"({"ociVersion":"","fds":[],"pid":0,"metadata":"",)"
                          R"("state":{"ociVersion":"","id":"","status":"stopped","bundle":""}})");
+}
+
+TEST_CASE("A status of a runtime's own is written by its name") {
+  const std::string name = GENERATE("paused", "starting", "Running", "other", "a\nb", "en été");
+  State state{"", "", ContainerState::other, name};
+  const std::string json = name == "a\nb" ? "a\\nb" : name;
+  CHECK(dump(state) == R"({"ociVersion":"","id":"","status":")" + json + R"(","bundle":""})");
+  CHECK(parse(dump(state)).other_status == name);
+}
+
+TEST_CASE("A left-over name of another status is not written") {
+  const State state{"", "", ContainerState::running, "paused"};
+  CHECK(dump(state) == R"({"ociVersion":"","id":"","status":"running","bundle":""})");
+  CHECK(dump(State{"", "", ContainerState::running, "\xff"}) == dump(state));
+  CHECK(parse(dump(state)) == state);
 }
 
 TEST_CASE("Each status is written by its name") {
@@ -104,7 +126,7 @@ TEST_CASE("Annotations are sorted by the bytes of their names") {
         "\"\uff61\":\"7\",\"\U00010000\":\"8\"}}");
 }
 
-TEST_CASE("Control characters, quotes and backslashes are escaped, and nothing else") {
+TEST_CASE("Only control characters, quotes and backslashes are escaped") {
   State state;
   for (char c = 0; c < 0x7f; ++c) state.id += c;
   state.id += "\x7f\xc2\x80é\u2028\u202e漢😀\U0010ffff";
@@ -117,15 +139,24 @@ TEST_CASE("Control characters, quotes and backslashes are escaped, and nothing e
   CHECK(dump(state) ==
         R"({"ociVersion":"","id":")" + escaped + R"(","status":"stopped","bundle":""})");
 
-  // The same for a name.
+  // The same for a name and, each alone, in a short string: there are two ways to copy a string.
   State annotated;
   annotated.annotations = oci::Annotations{{state.id, ""}};
   CHECK(dump(annotated) ==
         R"({"ociVersion":"","id":"","status":"stopped","bundle":"","annotations":{")" + escaped +
             R"(":""}})");
+  for (const char c : state.id.substr(0, 0x80)) {
+    const std::string alone(1, c);
+    const std::string text = nlohmann::json(alone).dump();
+    for (const std::string& around : {std::string{}, std::string(20, 'x')}) {
+      CHECK(dump(State{"", around + alone + around}) ==
+            R"({"ociVersion":"","id":")" + around + text.substr(1, text.size() - 2) + around +
+                R"(","status":"stopped","bundle":""})");
+    }
+  }
 }
 
-TEST_CASE("A bundle is written as it was given, in UTF-8") {
+TEST_CASE("A bundle is written unchanged, in UTF-8") {
   const std::string bundle =
       GENERATE("/run/web", "relative", "/srv//x/./y/../z/", "/", "/контейнер/漢字", "/a b/c:d");
   const std::string text =
@@ -133,14 +164,14 @@ TEST_CASE("A bundle is written as it was given, in UTF-8") {
   CHECK(dump(parse(text)) == text);
 }
 
-TEST_CASE("What was written is read as what it was") {
+TEST_CASE("Written documents are read back as equal values") {
   const auto check = [](const auto& value) {
     using T = std::decay_t<decltype(value)>;
-    CHECK((parse<T>(dump(value)) == value));  // no megabytes on the screen
+    CHECK((parse<T>(dump(value)) == value));  // a failure prints no megabytes
   };
   check(State{});
   check(ContainerProcessState{});
-  State state{"1.2.0", "", ContainerState::creating, -1, "/run/a b/\"", oci::Annotations{}};
+  State state{"1.2.0", "", ContainerState::creating, {}, -1, "/run/a b/\"", oci::Annotations{}};
   for (int c = 0; c < 0x80; ++c) {
     const std::string text{static_cast<char>(c)};
     state.annotations->emplace(text, text + "é" + text);
@@ -153,7 +184,7 @@ TEST_CASE("What was written is read as what it was") {
   check(ContainerProcessState{"", std::vector<std::string>(10000, "fd"), 0, "", State{}});
 }
 
-TEST_CASE("What was read can be written, without the members that are no one's") {
+TEST_CASE("What was read can be written, without unknown members") {
   CHECK(dump(parse(R"( {"x":{"id":[1e300]}, "annotations":{"b":"\u0000","a":"\u00e9\/"}, "pid":null,
                         "status":"created", "id":"\ud83d\ude00\u007f" } )")) ==
         "{\"ociVersion\":\"\",\"id\":\"😀\x7f\",\"status\":\"created\",\"bundle\":\"\","
@@ -164,10 +195,9 @@ TEST_CASE("What was read can be written, without the members that are no one's")
 }
 
 // ---- to_json
-// -------------------------------------------------------------------------------------
 
-TEST_CASE("to_json makes the same document of any kind of json") {
-  const State state{"1.2.0", "web", ContainerState::running,
+TEST_CASE("to_json makes json and ordered_json") {
+  const State state{"1.2.0", "web", ContainerState::running,     {},
                     42,      "/b",  oci::Annotations{{"k", "v"}}};
   const ContainerProcessState process{"1.2.0", {"seccompFd"}, 43, "m", state};
   const nlohmann::json sorted = process;
@@ -182,9 +212,13 @@ TEST_CASE("to_json makes the same document of any kind of json") {
         R"("annotations":{"k":"v"}}})");
   CHECK(nlohmann::json(ContainerState::created) == "created");
   CHECK(nlohmann::ordered_json(ContainerState::stopped) == "stopped");
+
+  const State paused{"", "", ContainerState::other, "paused"};
+  CHECK(nlohmann::json(paused).at("status") == "paused");
+  CHECK(nlohmann::ordered_json(paused).at("status") == "paused");
 }
 
-TEST_CASE("to_json replaces all that was there") {
+TEST_CASE("to_json replaces the old value") {
   nlohmann::json json{{"pid", 7}, {"owner", "me"}};
   to_json(json, State{});
   CHECK(json.dump() == R"({"bundle":"","id":"","ociVersion":"","status":"stopped"})");
@@ -192,19 +226,46 @@ TEST_CASE("to_json replaces all that was there") {
   CHECK(json == "running");
 }
 
-TEST_CASE("A status that is none of the four isn't written, and to_json changes nothing") {
-  const auto none = static_cast<ContainerState>(7);
+TEST_CASE("A status without a proper name is not written, and to_json changes nothing") {
   State state;
-  state.status = none;
+  const auto none = static_cast<ContainerState>(7);
+  const std::string own = "expected a status of the runtime's own, found ";
+  std::string message;
+  SECTION("no enumerator") {
+    state.status = none;
+    message = "expected a ContainerState, found 7";
+  }
+  SECTION("no enumerator, with a name") {
+    state.status = none;
+    state.other_status = "paused";
+    message = "expected a ContainerState, found 7";
+  }
+  SECTION("an empty name") {
+    state.status = ContainerState::other;
+    message = own + R"("")";
+  }
+  SECTION("a name of the specification") {
+    state.status = ContainerState::other;
+    state.other_status = GENERATE("creating", "created", "running", "stopped");
+    message = own + '"' + state.other_status + '"';
+  }
   ContainerProcessState process;
-  process.state.status = none;
-  CHECK_THROWS_AS(dump(none), oci::Error);
-  CHECK_THROWS_AS(dump(state), oci::Error);
-  CHECK_THROWS_AS(dump(process), oci::Error);
+  process.state = state;
+  check_error(dump_error(state), "/status", message);
+  check_error(dump_error(process), "/state/status", message);
 
   nlohmann::json json{{"old", 1}};
-  CHECK_THROWS_AS(to_json(json, none), oci::Error);
-  CHECK_THROWS_AS(to_json(json, state), oci::Error);
-  CHECK_THROWS_AS(to_json(json, process), oci::Error);
+  check_error(error_of([&] { to_json(json, state); }), "/status", message);
+  check_error(error_of([&] { to_json(json, process); }), "/state/status", message);
+  CHECK(json.dump() == R"({"old":1})");
+}
+
+TEST_CASE("A bare ContainerState has no place for another name") {
+  const auto status = GENERATE(ContainerState::other, static_cast<ContainerState>(7));
+  CHECK_THROWS_AS(dump(status), oci::Error);
+  CHECK_THROWS_AS(nlohmann::json(status), oci::Error);
+  CHECK_THROWS_AS(nlohmann::ordered_json(status), oci::Error);
+  nlohmann::json json{{"old", 1}};
+  CHECK_THROWS_AS(to_json(json, status), oci::Error);
   CHECK(json.dump() == R"({"old":1})");
 }

@@ -20,8 +20,6 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <ios>
-#include <istream>
 #include <limits>
 #include <map>
 #include <memory>
@@ -39,6 +37,7 @@
 
 #ifdef _WIN32
 #include <fstream>
+#include <iterator>
 #include <random>
 #else
 #include <fcntl.h>
@@ -127,11 +126,9 @@ namespace detail {
 /// `text` as a JSON string in ASCII, cut to 64 bytes: fit for a log, whatever it holds.
 inline std::string printable(std::string_view text) {
   using nlohmann::json;
-  std::size_t size = text.size();
-  if (size > 64) {
-    size = 64;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
-  }
+  const auto continues = [&](std::size_t at) { return (text[at] & 0xC0) == 0x80; };
+  std::size_t size = std::min<std::size_t>(text.size(), 64);
+  while (size > 0 && size < text.size() && continues(size)) --size;
   std::string quoted =
       json(std::string(text.substr(0, size))).dump(-1, ' ', true, json::error_handler_t::replace);
   if (size < text.size()) quoted.insert(quoted.size() - 1, "...");
@@ -176,29 +173,23 @@ class Error : public nlohmann::json::exception {
   Error& operator=(const Error&) = delete;
   ~Error() override = default;
 
-  /// The JSON Pointer (RFC 6901) of the offending value, seen from the value that a from_json of
-  /// this header was given: in parse<State>() and the like the document, which is "" as a whole.
+  /// The JSON Pointer (RFC 6901) of the offending value in the document; "" for the document.
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
-
   /// what() without the file and the pointer.
   [[nodiscard]] const std::string& message() const noexcept { return parts_->message; }
-
   /// The file that the document was read from or was to be written to; "" if there was none.
   [[nodiscard]] const std::string& file() const noexcept { return parts_->file; }
 
  private:
   struct Parts {
-    std::string pointer;
-    std::string message;
-    std::string file;
+    std::string pointer, message, file;
   };
 
   static std::string text(const std::string& pointer, const std::string& message,
                           const std::string& file) {
-    std::string where = detail::printable(pointer);
-    where = where.substr(1, where.size() - 2);  // without the quotes
+    const std::string quoted = detail::printable(pointer);
     return (file.empty() ? "" : detail::printable_file(file) + ": ") +
-           (where.empty() ? "" : where + ": ") + message;
+           (pointer.empty() ? "" : quoted.substr(1, quoted.size() - 2) + ": ") + message;
   }
 
   std::shared_ptr<const Parts> parts_;  // shared, so that a copy can't throw
@@ -300,31 +291,23 @@ using if_has_members = std::enable_if_t<has_members<T>, int>;
 template <class T>
 inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
-/// Calls `call`. An exception of nlohmann's that a user's own conversion throws becomes an Error.
-template <class Call>
-decltype(auto) with_errors(Call call) {
-  try {
-    return call();
-  } catch (const Error&) {
-    throw;
-  } catch (const nlohmann::json::exception& error) {
-    throw Error("", error.what());
-  }
-}
-
 /// A step of a JSON Pointer.
 inline std::string pointer_step(std::string_view name) {
   return (nlohmann::json::json_pointer() / std::string(name)).to_string();
 }
 
-/// Calls `call`, which works on the member or element `name` of a value: an Error that it throws
-/// gets this step in front of its pointer.
+/// Calls `call`. An exception of nlohmann's that it throws, from a user's own conversion, becomes
+/// an Error; where `call` works on the member or element `name` of a value, with that in the
+/// pointer.
 template <class Call>
-void within(std::string_view name, Call call) {
+decltype(auto) with_errors(std::optional<std::string_view> name, Call call) {
   try {
-    call();
+    return call();
   } catch (const Error& error) {
-    throw Error(pointer_step(name) + error.pointer(), error.message());
+    if (!name) throw;
+    throw Error(pointer_step(*name) + error.pointer(), error.message(), error.file());
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(name ? pointer_step(*name) : "", error.what());
   }
 }
 
@@ -332,16 +315,9 @@ inline Error mismatch(const std::string& expected, const std::string& found) {
   return {"", "expected " + expected + ", found " + found};
 }
 
-/// The string in a document, whichever class of strings documents of that kind have.
-template <class Json>
-std::string_view string_in(const Json& document) {
-  const auto& text = document.template get_ref<const typename Json::string_t&>();
-  return {text.data(), text.size()};
-}
-
 template <class Json>
 std::string describe(const Json& document) {
-  if (document.is_string()) return printable(string_in(document));
+  if (document.is_string()) return printable(document.template get_ref<const std::string&>());
   if (document.is_structured()) return std::string("an ") + document.type_name();
   if (document.is_binary()) return "binary data";
   return document.dump();
@@ -503,15 +479,16 @@ class DocumentSource {
   bool null() { return document_.is_null(); }
 
   bool string(std::string& value) {
-    if (document_.is_string()) value = string_in(document_);
-    return document_.is_string();
+    if (!document_.is_string()) return false;
+    value = document_.template get_ref<const std::string&>();
+    return true;
   }
 
   template <class T>
   bool integer(T& value) {
     if (!document_.is_number_integer()) return false;
-    const auto digits = document_.dump();
-    return read_integer({digits.data(), digits.size()}, value) == digits.size();
+    const std::string digits = document_.dump();
+    return read_integer(digits, value) == digits.size();
   }
 
   template <class Read>
@@ -520,7 +497,7 @@ class DocumentSource {
     std::size_t index = 0;
     for (const Json& item : document_) {
       DocumentSource element(item);
-      within(std::to_string(index++), [&] { read_element(element); });
+      with_errors(std::to_string(index++), [&] { read_element(element); });
     }
     return true;
   }
@@ -528,17 +505,16 @@ class DocumentSource {
   template <class Read>
   bool object(Read read_member) {
     if (!document_.is_object()) return false;
-    for (const auto& member : document_.template get_ref<const typename Json::object_t&>()) {
-      const std::string_view name(member.first.data(), member.first.size());
-      DocumentSource element(member.second);
-      within(name, [&] { read_member(name, element); });
+    for (const auto& [name, item] : document_.template get_ref<const typename Json::object_t&>()) {
+      DocumentSource element(item);
+      with_errors(name, [&, &name = name] { read_member(name, element); });
     }
     return true;
   }
 
   template <class T>
   bool convert(T& value) {
-    value = with_errors([&] { return document_.template get<T>(); });
+    value = document_.template get<T>();
     return true;
   }
 
@@ -575,7 +551,7 @@ void for_each_member(const T& object, Write write) {
   const auto write_member = [&](const auto& member) {
     const auto& item = member.of(object);
     const auto* value = find_value(item);
-    if (value) within(member.name, [&] { write(member.name, written(*value)); });
+    if (value) with_errors(member.name, [&] { write(member.name, written(*value)); });
   };
   std::apply([&](const auto&... member) { (write_member(member), ...); }, members<T>);
 }
@@ -591,14 +567,13 @@ Json to_document(const T& value) {
   if constexpr (has_members<T>) {
     Json object = Json::object();
     for_each_member(value, [&](std::string_view name, const auto& item) {
-      object[typename Json::object_t::key_type(name)] = to_document<Json>(item);
+      object[std::string(name)] = to_document<Json>(item);
     });
     return object;
   } else if constexpr (std::is_same_v<T, std::string_view>) {
-    return typename Json::string_t(value.data(), value.size());
+    return std::string(value);
   } else {
-    using Own = std::conditional_t<std::is_constructible_v<Json, const T&>, Json, DocumentOf<T>>;
-    return with_errors([&] { return Own(value); });
+    return std::conditional_t<std::is_constructible_v<Json, const T&>, Json, DocumentOf<T>>(value);
   }
 }
 
@@ -615,8 +590,9 @@ void to_json(Json& document, ContainerState status) {
 /// names of the specification: a ContainerState has no place for another one, a State has.
 template <class Json>
 void from_json(const Json& document, ContainerState& status) {
-  const auto found = document.is_string() ? detail::status_named(detail::string_in(document))
-                                          : ContainerState::other;
+  const auto found = document.is_string()
+                         ? detail::status_named(document.template get_ref<const std::string&>())
+                         : ContainerState::other;
   if (found == ContainerState::other) {
     throw detail::mismatch(
         R"("creating", "created", "running" or "stopped" (another needs a State))",
@@ -684,7 +660,7 @@ std::ostream& operator<<(std::ostream& out, const T& value) {
 inline void validate(const State& state) {
   if (state.version.empty()) throw Error("/ociVersion", R"(expected a version, found "")");
   if (state.id.empty()) throw Error("/id", R"(expected an ID, found "")");
-  detail::within("status", [&] { detail::document_name(state.status, state.other_status); });
+  detail::with_errors("status", [&] { detail::document_name(state.status, state.other_status); });
   if (state.pid.value_or(0) < 0) {
     throw Error("/pid", "expected 0 or greater, found " + std::to_string(*state.pid));
   }
@@ -707,7 +683,7 @@ inline void validate(const ContainerProcessState& process) {
   if (process.pid < 0) {
     throw Error("/pid", "expected 0 or greater, found " + std::to_string(process.pid));
   }
-  detail::within("state", [&] { validate(process.state); });
+  detail::with_errors("state", [&] { validate(process.state); });
 }
 
 }  // namespace v1_0_0
@@ -838,6 +814,8 @@ bool parse_document(std::string_view text, Json& document, std::optional<Error>&
              : builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
 }
 
+constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
+
 /// The escapes of two characters in JSON strings: a letter, and the character that it stands for.
 struct Escapes {
   std::array<char, 256> letter{};  // by character; 'u' where it needs a longer escape, 0 for none
@@ -846,15 +824,13 @@ struct Escapes {
   constexpr Escapes() {
     for (std::size_t c = 0; c < letter.size(); ++c) letter[c] = c < 0x20 || c > 0x7E ? 'u' : '\0';
     for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      letter[static_cast<std::size_t>(pair[1])] = pair[0];
-      character[static_cast<std::size_t>(pair[0])] = pair[1];
+      letter[index_of(pair[1])] = pair[0];
+      character[index_of(pair[0])] = pair[1];
     }
     character['/'] = '/';
   }
 };
 inline constexpr Escapes escapes{};
-
-constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
 
 /// Whether eight bytes stand for themselves in a JSON string: printable ASCII, no quote or
 /// backslash.
@@ -885,7 +861,12 @@ class TextSource {
 
   static bool refuse(const std::string&) { return false; }
   bool at_end() { return skip_space() == end_; }
-  bool null() { return next('n') && take("ull"); }
+  bool null() {
+    skip_space();
+    const bool found = rest().substr(0, 4) == "null";
+    if (found) at_ += 4;
+    return found;
+  }
   bool string(std::string& value) { return next('"') && decode(value); }
 
   template <class T>
@@ -941,33 +922,24 @@ class TextSource {
     return {at_, static_cast<std::size_t>(end_ - at_)};
   }
 
-  bool take(std::string_view text) {
-    const bool found = rest().substr(0, text.size()) == text;
-    if (found) at_ += text.size();
-    return found;
-  }
-
   const char* skip_space() {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
     return at_;
   }
 
   bool next(char c) {
-    const bool found = skip_space() != end_ && *at_ == c;
-    if (found) ++at_;
-    return found;
+    if (skip_space() == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
   }
 
   /// The name behind a quote: in the text or, where it has to be decoded, in name_.
   bool find_name(std::string_view& name) {
     const char* const end = skip_plain(at_, end_);
-    if (end == end_ || *end != '"') {
-      const bool decoded = decode(name_);
-      name = name_;
-      return decoded;
-    }
-    name = {at_, static_cast<std::size_t>(end - at_)};
-    at_ = end + 1;
+    const bool plain = end != end_ && *end == '"';
+    if (!plain && !decode(name_)) return false;
+    name = plain ? std::string_view(at_, static_cast<std::size_t>(end - at_)) : name_;
+    if (plain) at_ = end + 1;
     return true;
   }
 
@@ -1045,7 +1017,7 @@ std::string dump_document(const Json& document) {
   } catch (const nlohmann::json::exception&) {
     if (document.is_string()) throw mismatch("UTF-8", describe(document));
     for (const auto& item : document.items()) {  // one of these is not UTF-8
-      within(item.key(), [&] {
+      with_errors(item.key(), [&] {
         dump_document(Json(item.key()));
         dump_document(item.value());
       });
@@ -1083,7 +1055,7 @@ class TextWriter {
     std::size_t index = 0;
     for (const T& element : value) {
       if (index > 0) put(',');
-      within(std::to_string(index++), [&] { write(written(element)); });
+      with_errors(std::to_string(index++), [&] { write(written(element)); });
     }
     put(']');
   }
@@ -1092,32 +1064,27 @@ class TextWriter {
   void write(const std::map<std::string, T>& value) {
     put('{');
     for (const auto& [name, item] : value) {
-      within(name, [&, &name = name, &item = item] { member(name, written(item)); });
+      with_errors(name, [&, &name = name, &item = item] { member(name, written(item)); });
     }
     put('}');
   }
 
-  void write(const std::string& value) { write(std::string_view(value)); }
+  void write(const std::string& value) { write(std::string_view{value}); }
 
   void write(std::string_view value) {
     char* const begin = room(2 * value.size() + 2);  // each character may need an escape
     char* to = begin;
     *to++ = '"';
     const char* const end = value.data() + value.size();
-    for (const char* from = value.data(); from != end;) {
-      if (end - from >= 8 && are_plain(from)) {
-        to = std::copy_n(from, 8, to);
-        from += 8;
-        continue;
-      }
-      for (const char* const stop = from + std::min<std::ptrdiff_t>(end - from, 8); from != stop;
-           ++from) {
-        const char letter = escapes.letter[index_of(*from)];
-        if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
-        *to = '\\';
-        to += letter == 0 ? 0 : 1;
-        *to++ = letter == 0 ? *from : letter;
-      }
+    for (const char* from = value.data();; ++from) {
+      const char* const plain = skip_plain(from, end);
+      to = std::copy(from, plain, to);
+      from = plain;
+      if (from == end) break;
+      const char letter = escapes.letter[index_of(*from)];
+      if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
+      *to++ = '\\';
+      *to++ = letter;
     }
     *to++ = '"';
     size_ += static_cast<std::size_t>(to - begin);
@@ -1152,38 +1119,16 @@ class TextWriter {
   std::size_t size_{};  // what is used of it
 };
 
-/// All that is left of a stream, read with a stream of its own: the state and the exception mask of
-/// `in` stay out of it.
-inline std::string read_to_end(std::istream& in) {
-  const auto broken = [] {
-    return std::ios_base::failure("oci: cannot read the stream",
-                                  std::make_error_code(std::io_errc::stream));
-  };
-  if (in.fail()) throw broken();
-  std::istream reader(in.rdbuf());
-  std::string text;
-  char chunk[4096];
-  while (reader) {
-    reader.read(chunk, sizeof chunk);
-    text.append(chunk, static_cast<std::size_t>(reader.gcount()));
-  }
-  if (reader.bad()) throw broken();
-  return text;
-}
-
-template <class T>
-inline constexpr bool is_document =
-    std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>;
-
 template <class T>
 T parse_as_document(std::string_view text) {
-  std::conditional_t<is_document<T>, T, nlohmann::json> document;
+  using Document = std::conditional_t<std::is_same_v<T, nlohmann::ordered_json>, T, nlohmann::json>;
+  Document document;
   std::optional<Error> error;
   if (!parse_document(text, document, error)) throw Error(*error);
-  if constexpr (is_document<T>) {
+  if constexpr (std::is_same_v<T, Document>) {
     return document;
   } else {
-    return with_errors([&] { return document.template get<T>(); });
+    return with_errors({}, [&] { return document.template get<T>(); });
   }
 }
 
@@ -1199,19 +1144,12 @@ template <class T = State>
   if constexpr (detail::has_members<T>) {
     T value{};
     detail::TextSource source(text);
-    if (!detail::read(source, value) || !source.at_end())
-      value = detail::parse_as_document<T>(text);
+    const bool done = detail::read(source, value) && source.at_end();
+    if (!done) value = detail::parse_as_document<T>(text);
     return value;
   } else {
     return detail::parse_as_document<T>(text);
   }
-}
-
-/// The T that the rest of `in` holds, up to its end. Throws as parse(std::string_view) does, and
-/// std::ios_base::failure for a stream that breaks or that had failed before.
-template <class T = State>
-[[nodiscard]] T parse(std::istream& in) {
-  return parse<T>(detail::read_to_end(in));
 }
 
 /// The JSON text of `value`, of a type with a list of members or that nlohmann can convert to json:
@@ -1222,11 +1160,11 @@ template <class T>
 [[nodiscard]] std::string dump(const T& value) {
   static_assert(std::is_constructible_v<detail::DocumentOf<T>, const T&>,
                 "T needs a list of members (oci::members<T>) or a to_json of its own");
-  if constexpr (detail::is_document<T>) {
+  if constexpr (std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>) {
     return detail::dump_document(value);
   } else {
     detail::TextWriter writer;
-    writer.write(value);
+    detail::with_errors({}, [&] { writer.write(value); });
     return writer.take();
   }
 }
@@ -1365,21 +1303,20 @@ inline void replace_file(const std::filesystem::path& path, std::string_view tex
   }));
 
   struct stat old {};
-  const bool exists = 0 == checked("oci::save: cannot look at the file", path, [&] {
-                        const int result =
-                            ::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW);
-                        return result == -1 && errno == ENOENT ? 1 : result;
-                      });
-  if (exists) require_regular(old, path);
   struct stat around {};
-  checked("oci::save: cannot look at the directory", path,
-          [&] { return ::fstat(directory, &around); });
-  const bool keep = exists && (around.st_mode & S_ISVTX) == 0;  // else it may be anybody's
+  const auto look = [&] {
+    if (::fstat(directory, &around) == -1) return -1;
+    if (::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0) return 1;
+    return errno == ENOENT ? 0 : -1;
+  };
+  const bool exists = checked("oci::save: cannot look at the file", path, look) == 1;
+  if (exists) require_regular(old, path);
 
   std::string temporary;
   Descriptor file(create_temporary(directory, temporary, path));
   try {
-    if (keep) keep_owner_and_mode(file, old, path);
+    const bool sticky = (around.st_mode & S_ISVTX) != 0;  // then the old file may be anybody's
+    if (exists && !sticky) keep_owner_and_mode(file, old, path);
     write_all(file, text, path);
     checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
     checked("oci::save: cannot close", path, [&] { return file.reset(-1); });
@@ -1444,12 +1381,9 @@ class LockedFile {
 inline std::string read_file(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw_errno(errno, "oci::load: cannot open", path);
-  try {
-    return read_to_end(in);
-  } catch (const std::ios_base::failure&) {
-    throw_errno(EIO, "oci::load: cannot read", path);
-  }
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in) throw_errno(errno, "oci::load: cannot read", path);
+  return text;
 }
 
 inline void replace_file(const std::filesystem::path& path, std::string_view text) {
@@ -1481,22 +1415,22 @@ template <class T = State>
   return detail::in_file(path, [&] { return parse<T>(detail::read_file(path)); });
 }
 
-/// Writes the JSON text of `value` to the file, whole or not at all: another file is written beside
-/// it, synced and renamed over it. Threads and processes may load and save one path at the same
-/// time: each load sees one whole state. Readers with the old file open keep the old one.
+/// Writes the JSON text of `value` to the file, whole or not at all: to a temporary beside it,
+/// which is synced and renamed. Threads and processes may load and save one path at the same time:
+/// each load sees one whole document.
 ///
-/// A new file gets the permissions 0600 less the umask. One that exists keeps its permission bits
+/// A new file gets the permissions 0600 less the umask. An existing one keeps its permission bits
 /// and, where the process may set them, its owner and group; where the group can't be kept, the new
 /// one gets no permissions. In a directory with the sticky bit, where others may have planted the
-/// file, a new one is made as if there were none. Only regular files are made or replaced: a
+/// file, it is replaced by one that is made as a new one. Only regular files are replaced: a
 /// symbolic link is refused with ELOOP, a directory with EISDIR, all else with ENXIO.
 ///
-/// Throws Error, which names the file, for what dump() refuses: before any file is touched. Throws
+/// Throws Error, which names the file, for what dump() refuses, before any file is touched. Throws
 /// std::filesystem::filesystem_error (code() is the errno, path1() is `path`) where the operating
-/// system refuses; then the old file is as it was, and nothing is left beside it. One exception:
-/// where the directory can't be synced at the very end, the new file is in place, but might not
-/// outlive a power cut. A process that is killed may leave a file named ".oci-state-..." in the
-/// directory. Windows promises less (README, "Limitations").
+/// system refuses: then the old file is as it was, and nothing is left beside it. But where only
+/// the last step fails, the sync of the directory, the new file is in place, and might not outlive
+/// a power cut. A process that is killed may leave a file ".oci-state-..." behind. Windows promises
+/// less (README, "Limitations").
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
   detail::replace_file(path, detail::in_file(path, [&] { return dump(value); }));
@@ -1526,14 +1460,13 @@ void save(const T& value, int descriptor) {
 
 /// Loads the file, calls `change` with the T&, saves, and returns the value as it then is. `change`
 /// returns nothing or a bool: where that is false, nothing is saved. Where it throws, the file is
-/// as it was, and the exception goes through. Throws as load() and save() do; a file that is not
-/// there is ENOENT.
+/// as it was, and the exception goes through. Throws as load() and save() do; for a file that is
+/// not there, ENOENT.
 ///
-/// Updates of a file exclude each other, among threads and processes, and nothing else: load() and
-/// save() do not wait. Do not update the same file in `change`: it would wait for itself. The lock
-/// is flock() on the file: whoever may open the file may delay an update, and so does a child that
-/// was forked in `change` and outlives a killed parent. Network file systems may lock among the
-/// processes of one machine alone.
+/// Updates exclude each other, among threads and processes, and nothing else: load() and save() do
+/// not wait. An update of the same file in `change` would wait for itself. The lock is flock() on
+/// the file: whoever may open the file may delay an update, and so may a child that was forked in
+/// `change` and outlives a killed parent. Network file systems may lock on one machine alone.
 template <class T = State, class Change>
 T update(const std::filesystem::path& path, Change change) {
   using Result = std::invoke_result_t<Change&, T&>;
