@@ -210,6 +210,8 @@ bool row(const char* what, std::size_t bytes, const Ways& ways, Bars bars) {
 struct Document {
   std::string text;
   Bars load, parse, dump, save;
+  double
+      refused;  // beside the code by hand: 1.25 of what parse() took when it read documents alone
 };
 
 bool table(const Document& document, const std::filesystem::path& directory) {
@@ -246,20 +248,24 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   return held;
 }
 
-/// A document whose last member, right as it is, makes parse() start again with nlohmann's
-/// document.
-bool started_again(std::string text) {
+/// What an Error takes that the last member causes: parse() has read all the rest as text, and
+/// reads it again as a document, for the words.
+bool refused(std::string text) {
   const auto pid = text.find("\"pid\"");
   text.erase(pid, text.find(',', pid) + 1 - pid);
-  text = with(text, "}", R"(,"pid":-0)");
-  const auto us = measure({[&] { keep(oci::parse(text)); }, [&] { keep(by_hand::parse(text)); }});
+  text = with(text, "}", R"(,"pid":"4422")");
+  const auto refuse = [&](auto parse) {
+    try {
+      keep(parse(text));
+    } catch (const nlohmann::json::exception&) {
+      return;
+    }
+    std::abort();
+  };
+  const auto us = measure({[&] { refuse([](const auto& it) { return oci::parse(it); }); },
+                           [&] { refuse(by_hand::parse); }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
-  bool held = within(us[0] / us[1], 1.20);
-  if (us[0] < 0.8 * us[1]) {
-    std::printf("  (it did not start again: find another document)");
-    held = false;
-  }
-  return end_of_row(held);
+  return end_of_row(within(us[0] / us[1], bar));
 }
 
 /// save() beside the bare system calls of a safe replacement.
@@ -346,18 +352,18 @@ int main(int argc, char** argv) {
 
   // What State takes beside the code by hand and the Rust original.
   const Document documents[] = {
-      {small_document(), {1.1, 1.0}, {0, 1.3}, {0, 1.0}, {2.3, 0}},
-      {pod_document(), {1.1, 0.6}, {0, 1.4}, {0, 1.1}, {1.25, 0}},
-      {large_document, {1.1, 0.8}, {0, 1.9}, {0, 1.5}, {1.0, 0}},
+      {small_document(), {1.1, 1.0}, {0, 1.3}, {0, 1.0}, {2.3, 0}, 2.1},
+      {pod_document(), {1.1, 0.6}, {0, 1.4}, {0, 1.1}, {1.25, 0}, 1.46},
+      {large_document, {1.1, 0.8}, {0, 1.9}, {0, 1.5}, {1.0, 0}, 1.41},
   };
   std::printf("%-14s%36s  %45s\n", "", "us", "ratio (the most that it may be)");
   std::printf("%7s %-6s%9s%9s%9s%9s  %15s%15s%15s\n", "bytes", "", "State", "Contain.", "by hand",
               "Rust", "Contain./State", "State/by hand", "State/Rust");
   for (const Document& document : documents) held &= table(document, directory);
 
-  std::printf("\nwhere the text can't be read straight, and that shows at its last member only\n");
+  std::printf("\nwhere the last member is wrong\n");
   std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "by hand", "State/by hand");
-  for (const Document& document : documents) held &= started_again(document.text);
+  for (const Document& document : documents) held &= refused(document.text, document.refused);
 
   std::printf("\nbeside the bare system calls of a safe replacement\n");
   std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "calls", "State/calls");
