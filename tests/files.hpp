@@ -93,7 +93,7 @@ inline Names names(const fs::path& directory) {
 }
 
 /// The errno that `call` fails with, 0 where it doesn't. -1 for any other failure, and for one that
-/// doesn't name `path` as it was given.
+/// doesn't name `path` as it was given, or a function of this library.
 template <class Call>
 int errno_of(const fs::path& path, Call call) {
   try {
@@ -101,6 +101,7 @@ int errno_of(const fs::path& path, Call call) {
     return 0;
   } catch (const fs::filesystem_error& error) {
     if (error.path1().native() != path.native() || !error.path2().empty()) return -1;
+    if (std::string(error.what()).find(" oci:") == std::string::npos) return -1;
     return error.code().default_error_condition().value();
   } catch (...) {
     return -1;
