@@ -143,12 +143,15 @@ inline std::string printable_file(std::string_view name) {
     const auto first = static_cast<unsigned char>(name[0]);
     const std::size_t size = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
     std::string character(name.substr(0, size));
-    const bool valid = first < 0x80 || json::accept('"' + character + '"');
-    if (!valid) character.resize(1);
+    std::string escape = json(character).dump(-1, ' ', true, json::error_handler_t::replace);
+    const bool valid = character == "\xEF\xBF\xBD" || escape.find("\\ufffd") == std::string::npos;
+    if (!valid) {
+      character.resize(1);
+      escape = R"("\ufffd")";
+    }
     name.remove_prefix(character.size());
     const bool control = character < " " || character == "\x7F" ||
                          ("\xC2\x80" <= character && character <= "\xC2\x9F");
-    const std::string escape = json(character).dump(-1, ' ', true, json::error_handler_t::replace);
     text += valid && !control ? character : escape.substr(1, escape.size() - 2);
   }
   return text;
@@ -855,6 +858,7 @@ inline const char* skip_plain(const char* at, const char* end) {
 /// strings of ASCII with or without escapes. To nlohmann's parser go other strings, and the values
 /// that are ignored or that nlohmann converts: each as the text of one value. At all else it gives
 /// up.
+template <class Json = nlohmann::json>
 class TextSource {
  public:
   explicit TextSource(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
@@ -901,13 +905,13 @@ class TextSource {
   }
 
   bool ignore(std::string_view name, std::set<std::string>& ignored) {
-    nlohmann::json document;
+    Json document;
     return ignored.emplace(name).second && parse_value(document);
   }
 
   template <class T>
   bool convert(T& value) {
-    nlohmann::json document;
+    Json document;
     if (!parse_value(document)) return false;
     try {
       value = document.template get<T>();
@@ -954,9 +958,9 @@ class TextSource {
       if (at_ != end_ && *at_ == '"') return ++at_ != nullptr;
     } while (decode_escape(value));
     at_ = quote;
-    nlohmann::json document;
+    Json document;
     if (!parse_value(document)) return false;
-    value = document.get_ref<const std::string&>();
+    value = document.template get_ref<const std::string&>();
     return true;
   }
 
@@ -982,7 +986,7 @@ class TextSource {
 
   /// Finds the end of the value that begins here, and gives its text to nlohmann's parser, which
   /// decides whether it is one. (At a text's beginning it skips a byte order mark: give up.)
-  bool parse_value(nlohmann::json& document) {
+  bool parse_value(Json& document) {
     const char* const begin = skip_space();
     std::size_t depth = 0;
     do {
@@ -1026,7 +1030,10 @@ std::string dump_document(const Json& document) {
   }
 }
 
-/// Writes text: the same as nlohmann's dump() of an ordered_json.
+/// Writes text: the same as nlohmann's dump() of an ordered_json. (This and TextSource are
+/// templates so that a program pays for compiling nlohmann's parser and dump() only where it uses
+/// them.)
+template <class Json = nlohmann::json>
 class TextWriter {
  public:
   std::string take() {
@@ -1082,7 +1089,7 @@ class TextWriter {
       from = plain;
       if (from == end) break;
       const char letter = escapes.letter[index_of(*from)];
-      if (letter == 'u') return append(dump_document(nlohmann::json(std::string(value))));
+      if (letter == 'u') return append(dump_document(Json(std::string(value))));
       *to++ = '\\';
       *to++ = letter;
     }

@@ -210,8 +210,6 @@ bool row(const char* what, std::size_t bytes, const Ways& ways, Bars bars) {
 struct Document {
   std::string text;
   Bars load, parse, dump, save;
-  double
-      refused;  // beside the code by hand: 1.25 of what parse() took when it read documents alone
 };
 
 bool table(const Document& document, const std::filesystem::path& directory) {
@@ -248,24 +246,22 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   return held;
 }
 
-/// What an Error takes that the last member causes: parse() has read all the rest as text, and
-/// reads it again as a document, for the words.
-bool refused(std::string text) {
-  const auto pid = text.find("\"pid\"");
-  text.erase(pid, text.find(',', pid) + 1 - pid);
-  text = with(text, "}", R"(,"pid":"4422")");
-  const auto refuse = [&](auto parse) {
+/// A document at whose last member, a duplicate name, the text source gives up: nlohmann's parser
+/// finds it again, beside that alone.
+bool given_up(const std::string& document) {
+  const std::string text = with(document, "}", R"(,"id":"again")");
+  const auto refuse = [](auto parse) {
     try {
-      keep(parse(text));
-    } catch (const nlohmann::json::exception&) {
+      parse();
+    } catch (const oci::Error&) {
       return;
     }
     std::abort();
   };
-  const auto us = measure({[&] { refuse([](const auto& it) { return oci::parse(it); }); },
-                           [&] { refuse(by_hand::parse); }});
+  const auto us = measure({[&] { refuse([&] { keep(oci::parse(text)); }); },
+                           [&] { refuse([&] { keep(oci::parse<nlohmann::json>(text)); }); }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
-  return end_of_row(within(us[0] / us[1], bar));
+  return end_of_row(within(us[0] / us[1], 1.25));
 }
 
 /// save() beside the bare system calls of a safe replacement.
@@ -301,13 +297,11 @@ long peak_memory(const std::string& program, const char* which, const std::files
   return size;
 }
 
-/// How load and save grow beside the code by hand: at most by a fifth from the first row on.
+/// How load and save grow beside the code by hand: at most half of its time, whatever the size.
 bool growth(const std::string& program, const std::filesystem::path& directory) {
   const auto file = directory / "state.json";
   const auto other = directory / "other.json";
   bool held = true;
-  double first_load = 0;
-  double first_save = 0;
   for (const unsigned count : {100U, 1000U, 10000U, 100000U}) {
     const oci::State state = with_annotations(count);
     const std::string text = shuffled(state);
@@ -321,14 +315,9 @@ bool growth(const std::string& program, const std::filesystem::path& directory) 
         measure({[&] { oci::save(state, file); }, [&] { by_hand::save(state, other); }});
     const double load_ratio = load[0] / load[1];
     const double save_ratio = save[0] / save[1];
-    if (first_load == 0) {
-      first_load = load_ratio;
-      first_save = save_ratio;
-    }
     std::printf("%11u %9zu %11.2f %11.2f %16ld %16ld", count, text.size(), load_ratio, save_ratio,
                 ours, others);
-    held &= end_of_row(load_ratio <= 1.2 * first_load && save_ratio <= 1.2 * first_save &&
-                       ours > 0 && others > 0);
+    held &= end_of_row(load_ratio <= 0.5 && save_ratio <= 0.5 && ours > 0 && others > 0);
   }
   return held;
 }
@@ -352,18 +341,18 @@ int main(int argc, char** argv) {
 
   // What State takes beside the code by hand and the Rust original.
   const Document documents[] = {
-      {small_document(), {1.1, 1.0}, {0, 1.3}, {0, 1.0}, {2.3, 0}, 2.1},
-      {pod_document(), {1.1, 0.6}, {0, 1.4}, {0, 1.1}, {1.25, 0}, 1.46},
-      {large_document, {1.1, 0.8}, {0, 1.9}, {0, 1.5}, {1.0, 0}, 1.41},
+      {small_document(), {1.1, 1.0}, {0, 1.3}, {0, 1.0}, {2.3, 0}},
+      {pod_document(), {1.1, 0.6}, {0, 1.4}, {0, 1.1}, {1.25, 0}},
+      {large_document, {1.1, 0.8}, {0, 1.9}, {0, 1.5}, {1.0, 0}},
   };
   std::printf("%-14s%36s  %45s\n", "", "us", "ratio (the most that it may be)");
   std::printf("%7s %-6s%9s%9s%9s%9s  %15s%15s%15s\n", "bytes", "", "State", "Contain.", "by hand",
               "Rust", "Contain./State", "State/by hand", "State/Rust");
   for (const Document& document : documents) held &= table(document, directory);
 
-  std::printf("\nwhere the last member is wrong\n");
-  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "by hand", "State/by hand");
-  for (const Document& document : documents) held &= refused(document.text, document.refused);
+  std::printf("\nwhere the text source gives up at the last member\n");
+  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "document", "State/document");
+  for (const Document& document : documents) held &= given_up(document.text);
 
   std::printf("\nbeside the bare system calls of a safe replacement\n");
   std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "calls", "State/calls");
