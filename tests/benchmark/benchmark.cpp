@@ -341,9 +341,9 @@ int main(int argc, char** argv) {
 
   // What State takes beside the code by hand and the Rust original.
   const Document documents[] = {
-      {small_document(), {1.1, 1.0}, {0, 1.3}, {0, 1.0}, {2.3, 0}},
-      {pod_document(), {1.1, 0.6}, {0, 1.4}, {0, 1.1}, {1.25, 0}},
-      {large_document, {1.1, 0.8}, {0, 1.9}, {0, 1.5}, {1.0, 0}},
+      {small_document(), {0.5, 1.0}, {0.25, 1.3}, {0.2, 1.0}, {1.8, 0}},
+      {pod_document(), {0.35, 0.6}, {0.3, 1.4}, {0.3, 1.1}, {0.5, 0}},
+      {large_document, {0.25, 0.8}, {0.25, 1.9}, {0.15, 1.5}, {0.2, 0}},
   };
   std::printf("%-14s%36s  %45s\n", "", "us", "ratio (the most that it may be)");
   std::printf("%7s %-6s%9s%9s%9s%9s  %15s%15s%15s\n", "bytes", "", "State", "Contain.", "by hand",
