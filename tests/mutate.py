@@ -226,6 +226,7 @@ def main():
         return 0
 
     scratch = pathlib.Path(options.directory or tempfile.mkdtemp()).resolve()
+    scratch.chmod(0o755)  # for the tests that run as an ordinary user
     try:
         tree = Tree(scratch / "tree", options.jobs)
         switched = {m: n for m, n in mutants.items() if m not in singles}
