@@ -136,9 +136,11 @@ class Header:
                 start = after = self.after(i + 1)
             elif token == "{" and parameters:
                 outer = self.place
-                self.place += re.search(r"([\w~]+|operator\S+)\((?!auto)", before)[1]
-                self.constexpr = re.search(r"\bconstexpr\b", before) is not None
-                self.deduced = re.search(r"\bauto\b", before) is not None
+                if not before.startswith("catch "):  # which belongs to the function before it
+                    name = re.search(r"([\w~]+|operator\S+)\((?!auto)", before)[1]
+                    self.constexpr = re.search(r"\bconstexpr\b", before) is not None
+                    self.deduced = re.search(r"\bauto\b", before) is not None
+                self.place += name
                 self.block(i + 1, after - 1)
                 self.place, self.constexpr = outer, False
                 start, parameters = after, False
