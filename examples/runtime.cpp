@@ -34,8 +34,11 @@ struct Container : oci::State {
 };
 
 template <>
-inline constexpr auto oci::members<Container> = oci::extend<oci::State>(
-    oci::member("owner", &Container::owner), oci::member("created", &Container::created));
+inline constexpr auto oci::members<Container> = [](auto& container, auto member) {
+  oci::members<oci::State>(container, member);
+  member("owner", container.owner);
+  member("created", container.created);
+};
 
 std::string now() {
   const std::time_t seconds = std::time(nullptr);

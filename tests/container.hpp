@@ -62,21 +62,23 @@ struct Container : oci::State {
 }  // namespace runtime
 
 template <>
-inline constexpr auto oci::members<runtime::Limits> = std::tuple{
-    oci::member("memory", &runtime::Limits::memory),
-    oci::member("nice", &runtime::Limits::nice),
+inline constexpr auto oci::members<runtime::Limits> = [](auto& limits, auto member) {
+  member("memory", limits.memory);
+  member("nice", limits.nice);
 };
 
 template <>
-inline constexpr auto oci::members<runtime::Container> =
-    oci::extend<oci::State>(oci::member("owner", &runtime::Container::owner),
-                            oci::member("exitCode", &runtime::Container::exit_code),
-                            oci::member("terminal", &runtime::Container::terminal),
-                            oci::member("mode", &runtime::Container::mode),
-                            oci::member("mounts", &runtime::Container::mounts),
-                            oci::member("ports", &runtime::Container::ports),
-                            oci::member("groups", &runtime::Container::groups),
-                            oci::member("log", &runtime::Container::log),
-                            oci::member("limits", &runtime::Container::limits));
+inline constexpr auto oci::members<runtime::Container> = [](auto& container, auto member) {
+  oci::members<oci::State>(container, member);
+  member("owner", container.owner);
+  member("exitCode", container.exit_code);
+  member("terminal", container.terminal);
+  member("mode", container.mode);
+  member("mounts", container.mounts);
+  member("ports", container.ports);
+  member("groups", container.groups);
+  member("log", container.log);
+  member("limits", container.limits);
+};
 
 #endif  // OCI_STATE_TESTS_CONTAINER_HPP

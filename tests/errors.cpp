@@ -57,8 +57,7 @@ TEST_CASE("An Error about a State has the pointer, what was expected and what wa
       {R"({"pid":false})", "/pid", "expected " + integer + ", found false"},
       {R"({"pid":"42"})", "/pid", "expected " + integer + R"(, found "42")"},
       {R"({"bundle":{}})", "/bundle", "expected a string, found an object"},
-      {R"({"annotations":[]})", "/annotations",
-       "expected an object whose values are strings, found an array"},
+      {R"({"annotations":[]})", "/annotations", "expected an object of strings, found an array"},
       {R"({"annotations":{"a":"","b":7}})", "/annotations/b", "expected a string, found 7"},
       {R"({"id":"a","id":"b"})", "/id", R"(expected one member named "id", found two)"},
       {R"({"x":{"y":[{},{"z":1,"z":2}]}})", "/x/y/1/z",
@@ -286,6 +285,10 @@ TEST_CASE("what() escapes control characters and invalid UTF-8 in a file name, a
       {"a\nb\r\t\x1b[2J", R"(a\nb\r\t\u001b[2J)"},
       {"a\x7f", R"(a\u007f)"},
       {"a\xc2\x80\xc2\x9f\xc2\xa0", "a\\u0080\\u009f\xc2\xa0"},
+      // The first and last characters of two, three and four bytes, a control character behind
+      // each.
+      {"\xdf\xbf\n\xe0\xa0\x80\n\xef\xbf\xbf\n\xf0\x90\x80\x80\n",
+       "\xdf\xbf\\n\xe0\xa0\x80\\n\xef\xbf\xbf\\n\xf0\x90\x80\x80\\n"},
       {"a\xff"
        "b\xc3",
        R"(a\ufffdb\ufffd)"},
@@ -297,7 +300,7 @@ TEST_CASE("what() escapes control characters and invalid UTF-8 in a file name, a
   CHECK(error.file() == file);
 }
 
-#ifndef _WIN32  // where no file name has a control character
+#ifndef _WIN32  // where the header has no load and save
 TEST_CASE("An Error of load and save names the file, one of parse and dump does not") {
   const TemporaryDirectory directory;
   const auto path = directory / "a\nb.json";
@@ -494,12 +497,11 @@ TEST_CASE("A copy of an Error is equal to it and outlives it") {
   CHECK_THROWS_AS(std::rethrow_exception(held), Error);
 }
 
-TEST_CASE("An Error that was moved from is unchanged") {
+TEST_CASE("An Error that was moved from still has its parts") {
   Error original{"/a", "m", "f"};
   const Error moved = std::move(original);
   CHECK(moved.what() == std::string("f: /a: m"));
   CHECK(moved.pointer() == "/a");
-  CHECK(original.what() == std::string("f: /a: m"));
   CHECK(original.pointer() == "/a");
   CHECK(original.message() == "m");
 }

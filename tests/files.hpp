@@ -3,6 +3,13 @@
 #ifndef OCI_STATE_TESTS_FILES_HPP
 #define OCI_STATE_TESTS_FILES_HPP
 
+#ifndef _WIN32
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -13,14 +20,14 @@
 #include <stdexcept>
 #include <string>
 
-#ifndef _WIN32
-#include <grp.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#endif
-
 namespace fs = std::filesystem;
+
+inline std::string read_text(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+#ifndef _WIN32  // where the header has no load and save
 
 using Names = std::set<fs::path>;
 
@@ -78,11 +85,6 @@ inline void write_text(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-inline std::string read_text(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 /// The names in a directory.
 inline Names names(const fs::path& directory) {
   Names found;
@@ -115,8 +117,6 @@ inline int load_errno(const fs::path& path) {
 inline int save_errno(const fs::path& path) {
   return errno_of(path, [&] { oci::save(state_of("new"), path); });
 }
-
-#ifndef _WIN32
 
 /// Runs `call` in a process of its own. Returns what it returns, from 0 to 255, or the signal that
 /// killed it, negated.

@@ -62,12 +62,14 @@ void with_type_of(const fs::path& path, Call call) {
   }
 }
 
-State state_in(const char* name) { return oci::load(fs::path(FIXTURES) / name); }
+State state_in(const char* name) { return oci::parse(read_text(fs::path(FIXTURES) / name)); }
 
 }  // namespace
 
 TEST_CASE("A valid document gives the same value as text and as a file") {
+#ifndef _WIN32  // where the header has no load and save
   const TemporaryDirectory directory;
+#endif
   const auto paths = valid_documents();
   REQUIRE(paths.size() >= 78);
   for (const auto& path : paths) {
@@ -77,10 +79,12 @@ TEST_CASE("A valid document gives the same value as text and as a file") {
       const std::string text = read_text(path);
       value = oci::parse<T>(text);
       CHECK(oci::parse<T>(oci::dump(value)) == value);
+#ifndef _WIN32
       CHECK(oci::load<T>(path) == value);
       oci::save(value, directory / "copy.json");
       CHECK(oci::load<T>(directory / "copy.json") == value);
       CHECK(read_text(directory / "copy.json") == oci::dump(value));
+#endif
       if (path.filename().string().find("serde") != std::string::npos) {
         CHECK(oci::dump(value) == text);
       }
@@ -97,8 +101,10 @@ TEST_CASE("A refused document is refused with its message, as text and as a file
     with_type_of(path, [&](auto value) {
       using T = decltype(value);
       CHECK(parse_error<T>(read_text(path)).what() == message);
+#ifndef _WIN32
       CHECK(error_of([&] { static_cast<void>(oci::load<T>(path)); }).what() ==
             path.string() + ": " + message);
+#endif
     });
   }
 }
@@ -134,7 +140,7 @@ TEST_CASE("What runtimes write is read without a document") {
       with_type_of(path, [&](auto value) {
         const std::string text = read_text(path);
         oci::detail::TextSource source(text);
-        CHECK(oci::detail::read(source, value));
+        CHECK(oci::detail::read_value(source, value));
         CHECK(source.at_end());
         CHECK(value == oci::parse<decltype(value)>(text));
       });
@@ -148,7 +154,7 @@ TEST_CASE("validate accepts what runtimes write") {
     for (const auto& path : documents_in(runtime)) {
       CAPTURE(path);
       with_type_of(path, [&](auto value) {
-        value = oci::load<decltype(value)>(path);
+        value = oci::parse<decltype(value)>(read_text(path));
         CHECK_NOTHROW(validate(value));
       });
     }
@@ -159,7 +165,7 @@ TEST_CASE("validate accepts what runtimes write") {
 TEST_CASE("parse accepts an impostor as a State, validate refuses it with its message") {
   for (const auto& path : documents_in("impostors")) {
     CAPTURE(path);
-    const State state = oci::load(path);
+    const State state = oci::parse(read_text(path));
     CHECK(error_of([&] { validate(state); }).what() == message_for(path));
   }
 }
@@ -176,8 +182,8 @@ TEST_CASE("The specification's examples") {
               "/containers/redis",
               oci::Annotations{{"myKey", "myValue"}}});
 
-  const auto process = oci::load<ContainerProcessState>(
-      fs::path(FIXTURES) / "valid/container-process-state-specification-example.json");
+  const auto process = oci::parse<ContainerProcessState>(
+      read_text(fs::path(FIXTURES) / "valid/container-process-state-specification-example.json"));
   CHECK(process.version == "1.0.2");
   CHECK(process.fds == std::vector<std::string>{std::string(oci::seccomp_fd_name)});
   CHECK(process.pid == 4422);

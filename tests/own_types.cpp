@@ -142,6 +142,7 @@ void from_json(const json& document, Failing&) {
 // It throws before it has written anything: the constructor of nlohmann's json would leak that.
 void to_json(json&, const Failing&) { throw std::runtime_error("own"); }
 
+#ifndef _WIN32  // where the header has no load and save
 // A document that is the name of another.
 struct Link {
   State state{};
@@ -149,6 +150,14 @@ struct Link {
 
 void from_json(const json& document, Link& link) {
   link.state = oci::load(std::filesystem::path(document.get<std::string>()));
+}
+#endif
+
+// Conversions that quote the document.
+struct Quoting {};
+
+void from_json(const json& document, Quoting&) {
+  static_cast<void>(document.at(document.at("name").get<std::string>()));
 }
 
 struct FailingInNlohmann {};
@@ -216,10 +225,12 @@ template <class T>
 void check_ways(const T& value, const std::string& text) {
   CHECK(oci::dump(value) == text);
   CHECK(oci::dump(parse<T>(text)) == text);
+#ifndef _WIN32
   const TemporaryDirectory directory;
   oci::save(value, directory / "state.json");
   CHECK(read_text(directory / "state.json") == text);
   CHECK(oci::dump(oci::load<T>(directory / "state.json")) == text);
+#endif
 }
 
 }  // namespace
@@ -332,6 +343,12 @@ TEST_CASE("nlohmann's exceptions of a from_json or to_json become an Error, othe
   CHECK_THROWS_AS(oci::dump(own::Failing{}), std::runtime_error);
 }
 
+#ifndef _WIN32
+TEST_CASE("What nlohmann's exceptions quote of a document is made printable") {
+  const oci::Error error = parse_error<own::Quoting>(R"({"name":"a\n\u001b[31m\u009b"})");
+  CHECK(error.message().find(R"('a\n\u001b[31m\u009b' not found)") != std::string::npos);
+}
+
 TEST_CASE("The same exceptions in load and save; an Error gets the name of the file") {
   const TemporaryDirectory directory;
   const auto path = directory / "state.json";
@@ -364,6 +381,7 @@ TEST_CASE("An Error of a from_json that loads another file keeps the name of tha
   check_error(error, "/id", "expected a string, found 7",
               (directory / "inner.json").generic_string());
 }
+#endif
 
 TEST_CASE("Kinds of json with other numbers work, but for parse") {
   using small_json = nlohmann::basic_json<std::map, std::vector, std::string, bool, std::int32_t,

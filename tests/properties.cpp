@@ -264,6 +264,7 @@ TEST_CASE("Random values are read back as they were written") {
   }
 }
 
+#ifndef _WIN32  // where the header has no load and save
 TEST_CASE("Random values are loaded as they were saved") {
   const TemporaryDirectory directory;
   const auto path = directory / "state.json";
@@ -279,16 +280,20 @@ TEST_CASE("Random values are loaded as they were saved") {
     CHECK(same(oci::load<ContainerProcessState>(path), process));
   }
 }
+#endif
 
 TEST_CASE("Strings may be a mebibyte long") {
-  const TemporaryDirectory directory;
-  const auto path = directory / "state.json";
   Random random(0);
   std::string text;
   while (text.size() < 1 << 20) text += random.text();
   const State state{"", text, ContainerState::created, {}, {}, {}, oci::Annotations{{text, text}}};
+  CHECK((oci::parse(oci::dump(state)) == state));  // in parentheses: a failure prints no megabytes
+#ifndef _WIN32
+  const TemporaryDirectory directory;
+  const auto path = directory / "state.json";
   oci::save(state, path);
-  CHECK((oci::load(path) == state));  // in parentheses: a failure prints no megabytes
+  CHECK((oci::load(path) == state));
+#endif
 }
 
 TEST_CASE("Mutated texts give an Error, or a value that is read back as it is written") {

@@ -23,7 +23,7 @@ bool is_read_straight(const std::string& text) {
   bool straight = false;
   CHECK_NOTHROW([&] {
     oci::detail::TextSource source(text);
-    straight = oci::detail::read(source, value) && source.at_end();
+    straight = oci::detail::read_value(source, value) && source.at_end();
   }());
   CHECK(reading_dispute<T>(text) == "");
   if (straight) CHECK(same(value, oci::parse<T>(text)));
@@ -42,13 +42,13 @@ TEST_CASE("What runtimes write is read straight") {
       R"({"ociVersion":"1.2.0","fds":["a","b"],"pid":-1,"metadata":"m","state":{"pid":0}})"));
   CHECK(is_read_straight(" \t\r\n{ \"id\" :\t\"web\" ,\r\n\"pid\" : 1 , \"annotations\":{ } }\n "));
   CHECK(is_read_straight<ContainerProcessState>(R"({"fds":[ "a" , "b" ],"state": { } })"));
-  CHECK(is_read_straight(R"({"pid":null,"annotations":null})"));
+  CHECK(is_read_straight(R"({"pid":null,"annotations": null})"));
   CHECK(is_read_straight<ContainerProcessState>(R"({"fds":null,"metadata":null})"));
   CHECK(is_read_straight(R"({"status":"paused"})"));
 }
 
 TEST_CASE("Integers are read straight") {
-  const std::string number = GENERATE("0", "-0", "1", "-1", "2147483647", "-2147483648");
+  const std::string number = GENERATE("0", "1", "-1", "2147483647", "-2147483648");
   CHECK(is_read_straight(R"({"pid":)" + number + "}"));
 }
 
@@ -146,6 +146,16 @@ TEST_CASE("The text source gives up where it does not know, without an exception
   CHECK_FALSE(is_read_straight(text));
 }
 
+TEST_CASE("A name that is decoded is not compared again after its value is read") {
+  // The value, decoded where the name was, is the name of another member of the same length.
+  CHECK_FALSE(is_read_straight(R"({"statu\u0073":"\u0062undle""/etc"})"));
+  CHECK_FALSE(is_read_straight<ContainerProcessState>(R"({"fd\u0073":["p\u0069d",1})"));
+  CHECK_FALSE(is_read_straight<ContainerProcessState>(R"({"fd\u0073":["p\u0069d"]7})"));
+  const auto state = oci::parse(R"({"statu\u0073":"\u0062undle","bundle":"/b"})");
+  CHECK(state.other_status == "bundle");
+  CHECK(state.bundle == "/b");
+}
+
 TEST_CASE("The text source gives up in an array, and in a nested struct") {
   const std::string text =
       GENERATE(R"({"fds":["a",]})", R"({"fds":["a" "b"]})", R"({"fds":["a"})", R"({"fds":[,]})",
@@ -167,7 +177,7 @@ TEST_CASE("A text may be cut off anywhere") {
     const std::vector<char> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
     State value;
     oci::detail::TextSource source({cut.data(), cut.size()});
-    CHECK_FALSE((oci::detail::read(source, value) && source.at_end()));
+    CHECK_FALSE((oci::detail::read_value(source, value) && source.at_end()));
     CHECK_THROWS_AS(oci::parse(std::string_view(cut.data(), cut.size())), oci::Error);
   }
   CHECK_THROWS_AS(oci::parse(std::string_view{}), oci::Error);

@@ -65,10 +65,12 @@ void check(bool good, const std::string& what) {
 }
 
 template <class T>
-void round_trip(const std::string& text, const std::filesystem::path& file) {
+void round_trip(const std::string& text, [[maybe_unused]] const std::filesystem::path& file) {
   check(oci::dump(oci::parse<T>(text)) == text, text);
+#ifndef _WIN32  // where the header has no load and save
   oci::save(oci::parse<T>(text), file);
   check(oci::dump(oci::load<T>(file)) == text, text + " in a file");
+#endif
 }
 
 template <class Json>
