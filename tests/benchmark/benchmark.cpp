@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -39,8 +38,11 @@ struct Container : oci::State {
 }  // namespace
 
 template <>
-inline constexpr auto oci::members<Container> = oci::extend<oci::State>(
-    oci::member("owner", &Container::owner), oci::member("exitCode", &Container::exit_code));
+inline constexpr auto oci::members<Container> = [](auto& container, auto member) {
+  oci::members<oci::State>(container, member);
+  member("owner", container.owner);
+  member("exitCode", container.exit_code);
+};
 
 namespace {
 
@@ -160,6 +162,7 @@ std::vector<double> measure(const std::vector<Call>& calls) {
   std::vector<double> least(calls.size(), 1e9);
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < calls.size(); ++i) {
+      calls[i]();  // else what the call before did to the heap counts
       least[i] = std::min(least[i], 1e6 * seconds(calls[i], repeat));
     }
   }
@@ -193,7 +196,8 @@ struct Bars {
   double rust;
 };
 
-bool row(const char* what, std::size_t bytes, const Ways& ways, Bars bars) {
+/// `growth` is the size of the Container's document in proportion to that of the State.
+bool row(const char* what, std::size_t bytes, double growth, const Ways& ways, Bars bars) {
   std::vector<Call> calls{ways.state, ways.container, ways.by_hand};
   if (ways.rust) calls.push_back(ways.rust);
   const std::vector<double> us = measure(calls);
@@ -201,7 +205,7 @@ bool row(const char* what, std::size_t bytes, const Ways& ways, Bars bars) {
   for (const double time : us) std::printf("%9.2f", time);
   if (!ways.rust) std::printf("%9s", "-");
   std::printf("  ");
-  bool held = within(us[1] / us[0], 1.15);
+  bool held = within(us[1] / us[0] / growth, 1.15);
   held &= within(us[0] / us[2], bars.by_hand);
   if (ways.rust) held &= within(us[0] / us[3], bars.rust);
   return end_of_row(held);
@@ -220,8 +224,8 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   const auto file = directory / "state.json";
   const auto container_file = directory / "container.json";
   const auto other = directory / "other.json";
-  write_text(file, text);
   write_text(container_file, container_text);
+  write_text(file, text);
   write_text(other, text);
 
   Ways load{[&] { keep(oci::load(file)); }, [&] { keep(oci::load<Container>(container_file)); },
@@ -239,29 +243,32 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   dump.rust = [&] { rust_dump(rust); };
   save.rust = [&] { rust_save(rust, other.c_str()); };
 #endif
-  bool held = row("load", text.size(), load, document.load);
-  held &= row("parse", text.size(), parse, document.parse);
-  held &= row("dump", text.size(), dump, document.dump);
-  held &= row("save", text.size(), save, document.save);
+  const std::size_t size = text.size();
+  const double growth = static_cast<double>(container_text.size()) / static_cast<double>(size);
+  bool held = row("load", size, growth, load, document.load);
+  held &= row("parse", size, growth, parse, document.parse);
+  held &= row("dump", size, growth, dump, document.dump);
+  held &= row("save", size, growth, save, document.save);
   return held;
 }
 
 /// A document at whose last member, a duplicate name, the text source gives up: nlohmann's parser
-/// finds it again, beside that alone.
+/// finds it again. Beside that alone, where the exception ends; the header without a text source
+/// took 2.0, 1.05 and 1.0 times as long as that.
 bool given_up(const std::string& document) {
   const std::string text = with(document, "}", R"(,"id":"again")");
-  const auto refuse = [](auto parse) {
+  int accepted = 0;  // not an abort(), before which the compiler optimises all for size
+  const auto refuse = [&](auto parse) {
     try {
       parse();
+      ++accepted;
     } catch (const oci::Error&) {
-      return;
     }
-    std::abort();
   };
   const auto us = measure({[&] { refuse([&] { keep(oci::parse(text)); }); },
                            [&] { refuse([&] { keep(oci::parse<nlohmann::json>(text)); }); }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
-  return end_of_row(within(us[0] / us[1], 1.25));
+  return end_of_row(within(us[0] / us[1], 1.5) && accepted == 0);
 }
 
 /// save() beside the bare system calls of a safe replacement.
@@ -341,11 +348,11 @@ int main(int argc, char** argv) {
 
   // What State takes beside the code by hand and the Rust original.
   const Document documents[] = {
-      {small_document(), {0.5, 1.0}, {0.25, 1.3}, {0.2, 1.0}, {1.8, 0}},
-      {pod_document(), {0.35, 0.6}, {0.3, 1.4}, {0.3, 1.1}, {0.5, 0}},
+      {small_document(), {0.65, 1.0}, {0.25, 1.3}, {0.2, 1.0}, {2.2, 0}},
+      {pod_document(), {0.35, 0.6}, {0.3, 1.4}, {0.3, 1.1}, {0.8, 0}},
       {large_document, {0.25, 0.8}, {0.25, 1.9}, {0.15, 1.5}, {0.2, 0}},
   };
-  std::printf("%-14s%36s  %45s\n", "", "us", "ratio (the most that it may be)");
+  std::printf("%-14s%36s  %45s\n", "", "us", "ratio (the most), Container's by byte");
   std::printf("%7s %-6s%9s%9s%9s%9s  %15s%15s%15s\n", "bytes", "", "State", "Contain.", "by hand",
               "Rust", "Contain./State", "State/by hand", "State/Rust");
   for (const Document& document : documents) held &= table(document, directory);

@@ -72,7 +72,8 @@ mkdir "$scratch/bin"
 "$cc" -O2 -static "$here/least.c" -o "$scratch/least"
 for link in -static -static-libstdc++ ''; do
   # shellcheck disable=SC2086  # none or one word
-  "$cxx" -std=c++17 -O2 -I"$root/include" "$root/examples/hook.cpp" $link -o "$scratch/hook$link"
+  "$cxx" -std=c++17 -O2 -ffunction-sections -Wl,--gc-sections -I"$root/include" \
+    "$root/examples/hook.cpp" $link -o "$scratch/hook$link"
 done
 cp "$scratch/least" "$scratch"/hook* "$scratch/bin"
 # start_of_hook WHAT MEMBERS: with the state of some 200 bytes to which MEMBERS are added.
