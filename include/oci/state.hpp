@@ -183,7 +183,7 @@ class Error : public nlohmann::json::exception {
   const std::shared_ptr<const Parts> parts_;  // shared, so that a copy can't throw; never moved
 };
 
-/// In a list of members, a status with the name that it has where it is `other`.
+/// In a list of members, a status and the string that has its name where it is `other`.
 template <class Status, class Name>
 struct NamedStatus {
   Status& status;
@@ -503,8 +503,8 @@ Json to_document(const T& value) {
 
 }  // namespace detail
 
-/// Sets `document` to the name of `status`. Throws Error for `other`, whose name it does not have,
-/// and for a value that is no enumerator.
+/// Sets `document` to the name of `status`. Throws Error for `other`, whose name only a State
+/// holds, and for a value that is no enumerator.
 template <class Json>
 void to_json(Json& document, ContainerState status) {
   document = std::string(detail::document_name(status, ""));
@@ -849,7 +849,7 @@ class TextSource {
   }
 
   /// Gives the text of the value that begins here to nlohmann's parser, which decides whether it is
-  /// one. (At a text's beginning, that skips a byte order mark: give up.)
+  /// one. (It would skip a byte order mark here, which belongs nowhere in a text: give up.)
   std::optional<Json> parse_value() {
     const char* const begin = skip_space();
     if (begin == end_ || *begin == '\xEF') return {};
@@ -1243,7 +1243,7 @@ template <class T = State>
 
 /// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
 /// neither atomic nor synced. The path in what it throws is /dev/fd/N; a part may have been written
-/// then. EAGAIN is an error. Where the reader is gone, SIGPIPE is raised or, if ignored, EPIPE.
+/// then. EAGAIN is an error. Where the reader is gone: SIGPIPE or, if that is ignored, EPIPE.
 template <class T>
 void save(const T& value, int descriptor) {
   const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
