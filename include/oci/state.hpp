@@ -849,7 +849,7 @@ class TextSource {
   }
 
   /// Gives the text of the value that begins here to nlohmann's parser, which decides whether it is
-  /// one. (It would skip a byte order mark here, which belongs nowhere in a text: give up.)
+  /// one. (It would skip a byte order mark, with which only a whole text may begin: give up.)
   std::optional<Json> parse_value() {
     const char* const begin = skip_space();
     if (begin == end_ || *begin == '\xEF') return {};
