@@ -1200,8 +1200,8 @@ class Descriptor {
 /// Waits until `file` is ready for one of `events`, if it is non-blocking. Any other EAGAIN, such
 /// as the time-out of a socket, is a failure of that step.
 inline void wait_until_ready(const char* step, int file, decltype(pollfd::events) events) {
-  const int flags = ::fcntl(file, F_GETFL);
-  if (flags == -1 || (flags & O_NONBLOCK) == 0) throw Failure{step, EAGAIN};
+  const int flags = detail::required("cannot wait", [&] { return ::fcntl(file, F_GETFL); });
+  if ((flags & O_NONBLOCK) == 0) throw Failure{step, EAGAIN};
   pollfd awaited{file, events, 0};
   detail::required("cannot wait", [&] { return ::poll(&awaited, 1, -1); });
   if ((awaited.revents & POLLNVAL) != 0) throw Failure{"cannot wait", EBADF};
@@ -1242,10 +1242,6 @@ inline void require_regular(const struct stat& file) {
   if (S_ISLNK(file.st_mode)) throw Failure{"not a regular file", ELOOP};
   if (S_ISDIR(file.st_mode)) throw Failure{"not a regular file", EISDIR};
   throw Failure{"not a regular file", ENXIO};
-}
-
-inline bool is_same_file(const struct stat& left, const struct stat& right) {
-  return left.st_dev == right.st_dev && left.st_ino == right.st_ino;
 }
 
 inline struct stat status_of(const char* step, int file) {
