@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -28,7 +28,7 @@
 #include <thread>
 #include <vector>
 
-#include "files.hpp"
+#include "../support/files.hpp"
 
 #ifdef __linux__
 #include <linux/filter.h>
