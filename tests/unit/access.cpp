@@ -7,9 +7,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/fsuid.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,9 +28,9 @@
 #include <tuple>
 #include <vector>
 
-#include "acl.hpp"
-#include "catch.hpp"
-#include "files.hpp"
+#include "../support/acl.hpp"
+#include "../support/catch.hpp"
+#include "../support/files.hpp"
 
 namespace {
 
@@ -241,27 +245,14 @@ class Problems {
   std::map<std::string, Kind> kinds_;
 };
 
-/// One combination, and what happens in it.
-struct Trial {
-  const Directory& directory;
+/// The file before a save.
+struct File {
   const Lists& lists;
   mode_t mode;
-  uid_t file_owner;
-  const Person& saver;
-  bool updates;
+  uid_t its_owner;
   fs::path path;
-  Problems& problems;
-  std::vector<Opens>& before;  // how people can open the file: the same with any saver
 
-  void add_problem(const std::string& problem) const {
-    std::ostringstream text;
-    text << (updates ? "update" : "save") << " by " << saver.name << "; file of "
-         << (file_owner == 0 ? "root" : "the owner") << ", mode 0" << std::oct << mode << "; "
-         << lists.name << "; directory: " << directory.name;
-    problems.add(problem, text.str());
-  }
-
-  void make_file() const {
+  void make() const {
     const fs::path parent = path.parent_path();
     require_success(set_acl(parent, default_acl, lists.default_before) ? 0 : -1, "a default list");
     fs::remove(path);
@@ -270,35 +261,56 @@ struct Trial {
     if (!lists.by_hand.empty()) {
       require_success(set_acl(path, access_acl, lists.by_hand) ? 0 : -1, "a list");
     }
-    require_success(::chown(path.c_str(), file_owner, file_group), "chown");
+    require_success(::chown(path.c_str(), its_owner, file_group), "chown");
     require_success(::chmod(path.c_str(), mode), "chmod");
   }
+};
 
-  /// The errno, or 0.
-  int write() const {
-    const Acting acting(saver);
-    if (!updates) return save_errno(path);
-    return errno_of(path, [&] { oci::update(path, [](auto& state) { state.id = "new"; }); });
+int save_as(const Person& saver, const fs::path& path) {
+  const Acting acting(saver);
+  return save_errno(path);
+}
+
+int update_as(const Person& saver, const fs::path& path) {
+  const Acting acting(saver);
+  return errno_of(path, [&] { oci::update(path, [](oci::State& state) { state.id = "new"; }); });
+}
+
+/// One combination, and what happens in it.
+struct Trial {
+  const Directory& directory;
+  const File& file;
+  const Person& saver;
+  bool updates;
+  Problems& problems;
+  std::vector<Opens>& before;  // how people can open the file: the same with any saver
+
+  void add_problem(const std::string& problem) const {
+    std::ostringstream text;
+    text << (updates ? "update" : "save") << " by " << saver.name << "; file of "
+         << (file.its_owner == 0 ? "root" : "the owner") << ", mode 0" << std::oct << file.mode
+         << "; " << file.lists.name << "; directory: " << directory.name;
+    problems.add(problem, text.str());
   }
 
   /// The errno that the kernel has for what the saver may not do.
   int expected_errno() const {
     if (saver.user == 0) return 0;
-    if (updates && !can_read_as(saver, path)) return EACCES;
-    return directory.shared_and_sticky && file_owner != saver.user ? EPERM : 0;
+    if (updates && !can_read_as(saver, file.path)) return EACCES;
+    return directory.shared_and_sticky && file.its_owner != saver.user ? EPERM : 0;
   }
 
   bool may_set_everything() const {
-    return saver.user == 0 || (saver.user == file_owner && is_in_group(saver, file_group));
+    return saver.user == 0 || (saver.user == file.its_owner && is_in_group(saver, file_group));
   }
 
-  void compare() const {
-    const std::vector<Opens> after = opens(path);
+  void compare_access() const {
+    const std::vector<Opens> after = opens(file.path);
     const bool may_lose = directory.shared_and_sticky || !may_set_everything();
     for (std::size_t i = 0; i < people.size(); ++i) {
       if (people[i].user == saver.user) continue;
       // An owner may open a file that refuses its owner: after a chmod.
-      const bool owned = people[i].user == file_owner;
+      const bool owned = people[i].user == file.its_owner;
       const std::string name = people[i].name;
       if (after[i].reading && !before[i].reading && !owned) add_problem(name + " can read it now");
       if (after[i].writing && !before[i].writing && !owned) add_problem(name + " can write it now");
@@ -308,50 +320,79 @@ struct Trial {
     }
   }
 
-  void run() const {
-    make_file();
-    const int expected = expected_errno();
-    if (before.empty()) before = opens(path);
-    const struct stat old_status = status_of(path);
-    const int failure = write();
-    if (failure != expected) add_problem("errno " + std::to_string(failure));
-    const struct stat status = status_of(path);
-    if (failure != 0) {
-      if (status.st_ino != old_status.st_ino) add_problem("failed, but it is another file");
-      return;
-    }
-    if (status.st_ino == old_status.st_ino) add_problem("it is the old file");
+  void compare_status(const struct stat& status) const {
     if ((status.st_mode & 06000U) != 0) add_problem("set-user-ID or set-group-ID was kept");
     if (directory.shared_and_sticky) {
       if ((status.st_mode & 07777U) != 0600) add_problem("the mode is not 0600");
       if (status.st_uid != saver.user) add_problem("it is not the saver's");
-    } else {
-      if ((status.st_mode & 01000U) != (mode & 01000U))
-        add_problem("the sticky bit is not as it was");
-      if (may_set_everything() && status.st_uid != file_owner) add_problem("it has another owner");
-      if (may_set_everything() && status.st_gid != file_group) add_problem("it has another group");
+      return;
     }
-    compare();
+    if ((status.st_mode & 01000U) != (file.mode & 01000U)) add_problem("the sticky bit changed");
+    if (!may_set_everything()) return;
+    if (status.st_uid != file.its_owner) add_problem("it has another owner");
+    if (status.st_gid != file_group) add_problem("it has another group");
+  }
+
+  void run() const {
+    file.make();
+    const int expected = expected_errno();
+    if (before.empty()) before = opens(file.path);
+    const struct stat old_status = status_of(file.path);
+    const int failure = updates ? update_as(saver, file.path) : save_as(saver, file.path);
+    if (failure != expected) add_problem("errno " + std::to_string(failure));
+    const struct stat status = status_of(file.path);
+    const bool replaced = status.st_ino != old_status.st_ino;
+    if (replaced != (failure == 0)) add_problem(replaced ? "it failed, but" : "not replaced");
+    if (!replaced) return;
+    compare_status(status);
+    compare_access();
   }
 };
 
-/// Whether these tests can run in a directory: as root, and with access control lists.
-bool can_try(const fs::path& directory) {
-  if (::geteuid() != 0) {
-    std::cout << "SKIPPED: who can open files: only root can try as other users\n";
-    return false;
-  }
-  if (!set_acl(directory, default_acl, defaults) || !set_acl(directory, default_acl, "")) {
-    std::cout << "SKIPPED: who can open files that have access control lists: none in "
-              << directory.parent_path() << '\n';
-    return false;
-  }
-  return true;
+/// Makes a directory in which the saver may replace files.
+void make_directory(const fs::path& path, const Directory& directory, const Person& saver) {
+  fs::create_directory(path);
+  const uid_t its_owner = directory.shared_and_sticky ? 0 : saver.user;
+  require_success(::chown(path.c_str(), its_owner, directory.group), "chown");
+  require_success(::chmod(path.c_str(), directory.mode), "chmod");
 }
 
-/// Where there is a tmpfs, there: it has nothing to sync.
+bool is_root() {
+  if (::geteuid() == 0) return true;
+  std::cout << "SKIPPED: who can open files: only root can try as other users\n";
+  return false;
+}
+
+bool has_lists(const fs::path& directory) {
+  if (set_acl(directory, default_acl, defaults) && set_acl(directory, default_acl, "")) return true;
+  std::cout << "SKIPPED: who can open files that have access control lists: none in "
+            << directory.parent_path() << '\n';
+  return false;
+}
+
+/// A tmpfs, if there is one: it has nothing to sync.
 fs::path fast_file_system() {
   return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
+/// Calls `call` in a process of its own, which stops at each of its system calls while this process
+/// calls `look`. Returns whether that could be done and `call` returned 0.
+template <class Call, class Look>
+bool watched(Call call, Look look) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool traced = ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0;
+    if (traced) ::raise(SIGSTOP);
+    ::_exit(traced ? call() : -1);
+  }
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child) return false;
+  while (WIFSTOPPED(status)) {
+    look();
+    if (::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr) != 0) return false;
+    if (::waitpid(child, &status, 0) != child) return false;
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
@@ -359,43 +400,177 @@ fs::path fast_file_system() {
 TEST_CASE("Nobody but the saver gains access, and if everything can be kept, nobody loses it") {
   const TemporaryDirectory top(fast_file_system());
   const Umask umask(0);
-  if (::geteuid() != 0) {
-    static_cast<void>(can_try(top.path()));
-    return;
-  }
-  const std::vector<Lists> lists = can_try(top.path()) ? all_lists : std::vector<Lists>{no_lists};
+  if (!is_root()) return;
+  const std::vector<Lists> lists = has_lists(top.path()) ? all_lists : std::vector<Lists>{no_lists};
   Problems problems;
   std::map<std::tuple<const Lists*, mode_t, uid_t>, std::vector<Opens>> before;
-  std::size_t trials = 0;
   for (const Directory& directory : directories) {
     for (const Person& saver : savers) {
       const fs::path parent = top / "directory";
-      fs::create_directory(parent);
-      const uid_t of_directory = directory.shared_and_sticky ? 0 : saver.user;
-      require_success(::chown(parent.c_str(), of_directory, directory.group), "chown");
-      require_success(::chmod(parent.c_str(), directory.mode), "chmod");
+      make_directory(parent, directory, saver);
       for (const Lists& its_lists : lists) {
         for (const mode_t mode : modes) {
           for (const uid_t file_owner : {owner, uid_t{0}}) {
             if (saver.user == owner && file_owner != owner) continue;
             for (const bool updates : {false, true}) {
-              const fs::path path = parent / "state.json";
-              Trial{directory,  its_lists, mode,
-                    file_owner, saver,     updates,
-                    path,       problems,  before[{&its_lists, mode, file_owner}]}
+              const File file{its_lists, mode, file_owner, parent / "state.json"};
+              Trial{directory, file,     saver,
+                    updates,   problems, before[{&its_lists, mode, file_owner}]}
                   .run();
-              ++trials;
             }
           }
         }
       }
-      if (names(parent) != Names{"state.json"})
+      if (names(parent) != Names{"state.json"}) {
         problems.add("something was left behind", directory.name);
+      }
       fs::remove_all(parent);
     }
   }
   CHECK(problems.text() == "");  // NOLINT(readability-container-size-empty)
-  CHECK(trials > 1000);
+}
+
+TEST_CASE("The people of these tests open what modes and lists let them open") {
+  const TemporaryDirectory directory(fast_file_system());
+  const Umask umask(0);
+  if (!is_root() || !has_lists(directory.path())) return;
+  const auto readers = [&](const Lists& lists, mode_t mode) {
+    File{lists, mode, owner, directory / "state.json"}.make();
+    std::string found;
+    for (const Opens& its : opens(directory / "state.json")) found += its.reading ? 'r' : '-';
+    return found;
+  };
+  // In the order of `people`: the owner, a member, two for the list's user, two for its group, two
+  // for the default list's user and group, a member of other groups, a stranger.
+  CHECK(readers(no_lists, 0600) == "r---------");
+  CHECK(readers(no_lists, 0640) == "rr-r-r----");
+  CHECK(readers(no_lists, 0604) == "r-r-r-rrrr");
+  CHECK(readers(all_lists[1], 0640) == "r-rrrr----");
+  CHECK(readers(all_lists[2], 0644) == "rr---rrrrr");
+  CHECK(readers(all_lists[3], 0640) == "r-----rr--");
+  CHECK(readers(all_lists[5], 0640) == "rr-r-r----");
+}
+
+TEST_CASE("What may be kept of a file's access is kept") {
+  const TemporaryDirectory directory(fast_file_system());
+  const fs::path path = directory / "state.json";
+  const Umask umask(0);
+  if (!is_root()) return;
+  const std::vector<Lists> lists =
+      has_lists(directory.path()) ? all_lists : std::vector<Lists>{no_lists};
+  for (const Person& saver : savers) {
+    CAPTURE(saver.name);
+    const bool in_group = saver.user == 0 || is_in_group(saver, file_group);
+    require_success(::chown(directory.path().c_str(), saver.user, 0), "chown");
+    for (const Lists& its_lists : lists) {
+      for (const mode_t mode : {01664U, 0644U, 06640U}) {
+        CAPTURE(its_lists.name, mode);
+        File{its_lists, mode, owner, path}.make();
+        const std::string list = acl_of(path);
+        const bool readable = can_read_as(saver, path);
+        REQUIRE(save_as(saver, path) == 0);
+        const struct stat status = status_of(path);
+        CHECK(status.st_uid == (saver.user == 0 ? owner : saver.user));
+        if (!in_group) {
+          CHECK(status.st_gid == saver.group);
+          CHECK(acl_of(path).empty());
+        } else if (readable) {
+          CHECK(status.st_gid == file_group);
+          CHECK((status.st_mode & 07777U) == (mode & 01777U));
+          CHECK(acl_of(path) == list);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("If the group can't be kept, others keep only what the group had too") {
+  const TemporaryDirectory directory(fast_file_system());
+  const fs::path path = directory / "state.json";
+  const Umask umask(0);
+  if (!is_root()) return;
+  const struct {
+    mode_t before;
+    mode_t after;
+  } cases[] = {{0664, 0604}, {0604, 0600}, {0666, 0606},   {0646, 0604},
+               {0640, 0600}, {0626, 0602}, {01777, 01707}, {0606, 0600}};
+  for (const Person& saver : savers) {
+    if (saver.user == 0 || is_in_group(saver, file_group)) continue;
+    require_success(::chown(directory.path().c_str(), saver.user, 0), "chown");
+    for (const auto& [before, after] : cases) {
+      CAPTURE(saver.name, before);
+      File{no_lists, before, owner, path}.make();
+      REQUIRE(save_as(saver, path) == 0);
+      CHECK(mode_of(path) == after);
+    }
+  }
+}
+
+TEST_CASE("A list from a default list goes on working with chmod") {
+  const TemporaryDirectory directory(fast_file_system());
+  const fs::path path = directory / "state.json";
+  const Umask umask(077);
+  if (!is_root() || !has_lists(directory.path())) return;
+  REQUIRE(set_acl(directory.path(), default_acl, defaults));
+  const Person user{"", default_user, no_group, {}};
+  oci::save(state_of("old"), path);
+  CHECK(mode_of(path) == 0600);
+  CHECK(!can_read_as(user, path));
+  oci::save(state_of("old"), path);  // of a private file, whose list has no effect
+  CHECK(mode_of(path) == 0600);
+  CHECK(!can_read_as(user, path));
+  REQUIRE(::chmod(path.c_str(), 0640) == 0);
+  CHECK(can_read_as(user, path));
+  oci::save(state_of("old"), path);
+  CHECK(can_read_as(user, path));
+  REQUIRE(::chmod(path.c_str(), 0600) == 0);
+  CHECK(!can_read_as(user, path));
+}
+
+TEST_CASE("At no time can anybody open the temporary who may not open the result") {
+  const TemporaryDirectory top(fast_file_system());
+  const Umask umask(0);
+  if (!is_root()) return;
+  if (!watched([] { return 0; }, [] {})) {
+    std::cout << "SKIPPED: who can open temporaries: ptrace is not permitted here\n";
+    return;
+  }
+  const std::vector<Lists> lists = has_lists(top.path()) ? all_lists : std::vector<Lists>{no_lists};
+  const fs::path parent = top / "directory";
+  for (const Directory& directory : {directories.front(), directories.back()}) {
+    for (const Person& saver : savers) {
+      make_directory(parent, directory, saver);
+      for (const Lists& its_lists : lists) {
+        const mode_t mode = saver.user == 0 ? 0640 : 0664;
+        CAPTURE(directory.name, saver.name, its_lists.name);
+        const fs::path path = parent / "state.json";
+        File{its_lists, mode, owner, path}.make();
+        std::vector<Opens> meanwhile(people.size());
+        bool seen = false;
+        const auto look = [&] {
+          for (const fs::path& name : names(parent)) {
+            if (name == "state.json") continue;
+            seen = true;
+            const std::vector<Opens> now = opens(parent / name);
+            for (std::size_t i = 0; i < people.size(); ++i) {
+              meanwhile[i].reading |= now[i].reading;
+              meanwhile[i].writing |= now[i].writing;
+            }
+          }
+        };
+        CHECK(watched([&] { return save_as(saver, path); }, look));
+        CHECK(seen);
+        const std::vector<Opens> after = opens(path);
+        for (std::size_t i = 0; i < people.size(); ++i) {
+          if (people[i].user == saver.user) continue;
+          CAPTURE(people[i].name);
+          CHECK(meanwhile[i].reading <= after[i].reading);
+          CHECK(meanwhile[i].writing <= after[i].writing);
+        }
+      }
+      fs::remove_all(parent);
+    }
+  }
 }
 
 #endif
