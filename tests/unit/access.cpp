@@ -573,4 +573,43 @@ TEST_CASE("At no time can anybody open the temporary who may not open the result
   }
 }
 
+TEST_CASE("In a user namespace, what it can't map gives nobody access") {
+  const TemporaryDirectory directory(fast_file_system());
+  const fs::path path = directory / "state.json";
+  const Umask umask(0);
+  if (!is_root()) return;
+  constexpr int no_namespace = 255;
+  const auto save_in_namespace = [&] {
+    return in_child([&] {
+      if (::unshare(CLONE_NEWUSER) != 0) return no_namespace;
+      write_text("/proc/self/uid_map", "0 0 1");
+      write_text("/proc/self/setgroups", "deny");
+      write_text("/proc/self/gid_map", "0 0 1");
+      return save_errno(path);
+    });
+  };
+
+  File{no_lists, 0664, 0, path}.make();  // of a group that it does not map
+  const int result = save_in_namespace();
+  if (result == no_namespace) {
+    std::cout << "SKIPPED: who can open files that are saved in a user namespace: none here\n";
+    return;
+  }
+  CHECK(result == 0);
+  CHECK(status_of(path).st_gid == 0);
+  CHECK(mode_of(path) == 0604);
+
+  File{no_lists, 0664, owner, path}.make();  // nor does it map the owner
+  require_success(::chown(path.c_str(), owner, 0), "chown");
+  CHECK(save_in_namespace() == 0);
+  CHECK(status_of(path).st_uid == 0);
+  CHECK(mode_of(path) == 0664);
+
+  if (!has_lists(directory.path())) return;
+  File{all_lists[1], 0664, 0, path}.make();  // nor the user and the group of the list
+  require_success(::chown(path.c_str(), 0, 0), "chown");
+  CHECK(save_in_namespace() == 0);
+  CHECK(mode_of(path) == 0600);
+}
+
 #endif
