@@ -30,8 +30,8 @@
 #include <utility>
 #include <vector>
 
-#include "catch.hpp"
-#include "files.hpp"
+#include "../support/catch.hpp"
+#include "../support/files.hpp"
 
 // ---- Interposition -----------------------------------------------------------------------------
 
