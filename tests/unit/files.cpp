@@ -442,8 +442,9 @@ TEST_CASE("save leaves a file its owner and group, as far as the process may set
   const struct {
     mode_t mode;
     mode_t expected;
-  } modes[] = {{0640, 0600}, {0664, 0604}, {0666, 0606}, {0644, 0604}, {0646, 0604}, {0604, 0600},
-               {0606, 0600}, {0777, 0707}, {0755, 0705}, {0444, 0404}, {0400, 0400}, {01664, 01604}};
+  } modes[] = {{0640, 0600}, {0664, 0604}, {0666, 0606}, {0644, 0604},
+               {0646, 0604}, {0604, 0600}, {0606, 0600}, {0777, 0707},
+               {0755, 0705}, {0444, 0404}, {0400, 0400}, {01664, 01604}};
   for (const auto& [mode, expected] : modes) {
     CAPTURE(mode);
     make_file(user, group);
