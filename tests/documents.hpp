@@ -36,10 +36,10 @@ class Speller {
   /// A document like that, with mistakes: most are such that it has to be refused.
   template <class T>
   std::string document_with_mistakes(const T& value) {
-    repeats_members_ = random_.below(2) == 0;
+    confuses_members_ = random_.below(2) == 0;
     Tokens tokens = tokens_of(value);
-    repeats_members_ = false;
-    for (std::size_t count = random_.below(3); count > 0; --count) spoil(tokens);
+    if (random_.below(4) < (confuses_members_ ? 1U : 3U)) spoil(tokens);
+    confuses_members_ = false;
     std::string text = mark() + text_of(tokens);
     if (random_.below(16) == 0) text.resize(random_.below(text.size() + 1));
     if (random_.below(16) == 0) text += odd_token();
@@ -58,7 +58,9 @@ class Speller {
       std::set<std::string> names;
       oci::members<T>(value, [&](std::string_view name, const auto& item) {
         names.emplace(name);
-        if (!is_left_out(item)) members.push_back(member(name, tokens_of(item)));
+        const bool may_be_left_out = confuses_members_ || is_default(item);
+        if (may_be_left_out && random_.below(3) == 0) return;
+        members.push_back(member(name, tokens_of(item)));
       });
       for (std::size_t count = random_.below(3); count > 0; --count) {
         const std::string name = ignored_name();
@@ -110,11 +112,12 @@ class Speller {
   }
 
   template <class T>
-  bool is_left_out(const T& item) {
-    return item == T{} && random_.below(2) == 0;
+  static bool is_default(const T& item) {
+    return item == T{};
   }
-  bool is_left_out(const oci::NamedStatus<const oci::ContainerState, const std::string>& item) {
-    return item.status == oci::ContainerState{} && random_.below(2) == 0;
+  static bool is_default(
+      const oci::NamedStatus<const oci::ContainerState, const std::string>& item) {
+    return item.status == oci::ContainerState{};
   }
 
   // ---- What a type ignores
@@ -156,14 +159,9 @@ class Speller {
 
   Tokens array(const std::vector<Tokens>& elements) { return joined("[", elements, "]"); }
 
-  /// The members in any order; in a document with mistakes, one of them may come again.
+  /// The members in any order.
   Tokens object(std::vector<Tokens> members) {
-    if (repeats_members_ && !members.empty() && random_.below(4) == 0) {
-      const Tokens& repeated = random_.one_of(members);
-      const std::string name = nlohmann::json::parse(repeated[0]).get<std::string>();
-      const Tokens value{repeated.begin() + 2, repeated.end()};
-      members.push_back(member(name, random_.below(2) == 0 ? value : anything(1)));
-    }
+    if (confuses_members_ && !members.empty() && random_.below(2) == 0) confuse(members);
     for (std::size_t left = members.size(); left > 1; --left) {
       std::swap(members[left - 1], members[random_.below(left)]);
     }
@@ -261,6 +259,33 @@ class Speller {
     return random_.one_of(tokens);
   }
 
+  /// A member comes twice, or has the name of another for its value, alone or before its own value.
+  void confuse(std::vector<Tokens>& members) {
+    const Tokens changed = taken_from(members);
+    const Tokens value{changed.begin() + 2, changed.end()};
+    const std::size_t kind = random_.below(4);
+    members.push_back(changed);
+    if (kind == 0) members.push_back(member(name_of(changed), value));
+    if (kind == 1) members.push_back(member(name_of(changed), anything(1)));
+    if (kind < 2 || members.size() == 1) return;
+    members.pop_back();
+    const Tokens other = taken_from(members);
+    if (random_.below(2) == 0) members.push_back(other);
+    members.push_back(member(name_of(changed), {string(name_of(other))}));
+    if (kind == 3) members.back().insert(members.back().end(), value.begin(), value.end());
+  }
+
+  Tokens taken_from(std::vector<Tokens>& members) {
+    std::swap(members.back(), members[random_.below(members.size())]);
+    Tokens taken = members.back();
+    members.pop_back();
+    return taken;
+  }
+
+  static std::string name_of(const Tokens& member) {
+    return nlohmann::json::parse(member[0]).get<std::string>();
+  }
+
   void spoil(Tokens& tokens) {
     if (tokens.empty()) return;
     const auto place = tokens.begin() + static_cast<std::ptrdiff_t>(random_.below(tokens.size()));
@@ -284,7 +309,7 @@ class Speller {
   }
 
   Random& random_;
-  bool repeats_members_{};
+  bool confuses_members_{};
 };
 
 #endif  // OCI_STATE_TESTS_DOCUMENTS_HPP
