@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <memory>
@@ -37,9 +38,14 @@
 
 #ifndef _WIN32
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#endif
+
+#ifdef __linux__
+#include <sys/xattr.h>
 #endif
 
 namespace oci {
@@ -1028,33 +1034,139 @@ template <class T>
 
 #ifndef _WIN32
 
+/// The T that the file holds: a regular file, a FIFO or a device, read to its end. Throws
+/// std::filesystem::filesystem_error if it can't be opened or read (code() is the errno, path1() is
+/// `path`; EINVAL for a NUL byte in it), and Error, which names the file, for its content.
+template <class T = State>
+[[nodiscard]] T load(const std::filesystem::path& path);
+
+/// The T that the rest of an open file holds, which stays open: a pipe, a socket (packets of up to
+/// 64 KiB), standard input. If the descriptor is non-blocking (O_NONBLOCK), this function waits for
+/// what is still to come. The path in what it throws is /dev/fd/N; the time-out of a blocking
+/// socket is EAGAIN. Not for a seccomp agent's socket (config-linux.md, The Container Process
+/// State): it would lose the descriptors that come with the text.
+template <class T = State>
+[[nodiscard]] T load(int descriptor);
+
+/// Writes the JSON text of `value` to the file, whole or not at all: to a temporary file beside it,
+/// which is synced and renamed. Each load(), in any thread or process, sees one whole document.
+///
+/// A new file gets the permissions 0600 less the umask. An existing one keeps its permission bits,
+/// the sticky bit, its group, its owner and, on Linux, its access control list, as far as the
+/// process may set them. Nobody gains access by what can't be kept, but for the process itself,
+/// which becomes the owner if the owner can't be kept: if the group can't be kept, the new group
+/// gets no permissions, and others only those that the old group had too; if the list can't be
+/// kept, group and others get none. In a directory that has the sticky bit, and that its group or
+/// others may write to, somebody may have planted the file, and nothing of it is kept. What is not
+/// a regular file is refused: a symbolic link with ELOOP, a directory with EISDIR, all else with
+/// ENXIO.
+///
+/// Throws Error, which names the file, for what dump() refuses, and filesystem_error as load()
+/// does. Then the file is as it was, and nothing is left beside it. But if only the last step
+/// fails, the sync of the directory, the new file is in place, and might not outlive a power cut. A
+/// process that is killed may leave a file ".oci-state-..." behind.
+template <class T>
+void save(const T& value, const std::filesystem::path& path);
+
+/// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
+/// neither atomic nor synced. If the descriptor is non-blocking (O_NONBLOCK), this function waits
+/// until there is room. The path in what it throws is /dev/fd/N; a part may have been written then.
+/// The time-out of a blocking socket is EAGAIN. If the reader is gone: SIGPIPE or, if that is
+/// ignored, EPIPE.
+template <class T>
+void save(const T& value, int descriptor);
+
+/// Creates the file as save() does, but never replaces anything: if anything has that name, also a
+/// dangling link or a directory, it throws filesystem_error with EEXIST and changes nothing. Of any
+/// number of creates at one time one succeeds. So it is how a runtime makes sure that the ID of a
+/// container is unique (runtime.md, Create).
+///
+/// The file gets the permissions 0600 less the umask and, if the directory has a default access
+/// control list, a list of its own. The complete document appears at once: the temporary file gets
+/// the name as a second link, which some file systems do not have (they give EPERM, for example).
+/// Throws as save() does. A process that is killed may leave a file ".oci-state-..." behind, which
+/// may be a second link to the new file.
+template <class T>
+void create(const T& value, const std::filesystem::path& path);
+
+/// Loads the file, calls `change` with the T&, saves, and returns the value as it then is. Nothing
+/// is saved if `change` returns false (it returns a bool or nothing) or throws, which goes through.
+/// Throws as load() and save() do; for a file that is not there, ENOENT. It must be able to read
+/// the directory, also if `change` returns false.
+///
+/// Updates exclude each other, in all threads and processes, as long as nobody replaces the file.
+/// load() and save() do not wait. If the file was deleted or replaced during an update, by a save()
+/// or by a rename, that update throws ENOENT or ESTALE instead of saving, and what is there stays.
+/// Between the last look and the rename lie microseconds that no POSIX call closes, and more on a
+/// network file system that answers from a cache. Nobody notices who writes into the file in place.
+/// To delete a file under its lock, delete it in `change`, and return false.
+///
+/// An update of the same file in `change` would wait for itself. The lock is flock() on the file:
+/// whoever may open it may delay an update, and so may a child that was forked in `change` and
+/// outlives a killed parent. Network file systems may lock on one machine alone.
+///
+/// The file that is saved has the owner, the permissions and the list that the old one has when
+/// `change` has returned. `path` is looked up once: what happens to the working directory meanwhile
+/// does not matter.
+template <class T = State, class Change>
+T update(const std::filesystem::path& path, Change change);
+
+// Three classes do the work: a Place is a name in an open directory, a Temporary is a file beside
+// it that takes its name in the end or deletes itself, a LockedFile is the file that has the name,
+// under a lock. A step that fails throws a Failure; only in_file() knows the path.
+
 namespace detail {
 
-[[noreturn]] inline void throw_errno(int error, const char* what,
-                                     const std::filesystem::path& path) {
-  throw std::filesystem::filesystem_error(what, path, {error, std::generic_category()});
+/// A step that failed, and its errno.
+struct Failure {
+  const char* step;
+  int error;
+};
+
+/// Calls `call`, which works for `function` on the file at `path`, and adds these two to what it
+/// throws: a Failure becomes a filesystem_error, and an Error gets the file's name.
+template <class Call>
+decltype(auto) in_file(const char* function, const std::filesystem::path& path, Call call) try {
+  const bool has_nul = path.native().find('\0') != std::string::npos;  // where the system stops
+  if (has_nul) throw Failure{"NUL byte in the path", EINVAL};
+  return call();
+} catch (const Failure& failure) {
+  const std::error_code code(failure.error, std::generic_category());
+  throw std::filesystem::filesystem_error(std::string(function) + ": " + failure.step, path, code);
+} catch (const Error& error) {
+  if (!error.file().empty()) throw;  // of another file, which a user's own conversion loads
+  throw Error(error.pointer(), error.message(), path.native());
 }
 
-/// Calls `call`, which works on the file at `path`: an Error that it throws gets the file's name.
+using Errnos = std::initializer_list<int>;
+
+inline bool is_one_of(int error, Errnos errnos) {
+  return std::find(errnos.begin(), errnos.end(), error) != errnos.end();
+}
+
+/// What `call` returns if no signal interrupts it.
 template <class Call>
-decltype(auto) in_file(const std::filesystem::path& path, Call call) {
-  const bool nul = path.native().find('\0') != std::string::npos;  // where the system ends a path
-  if (nul) throw_errno(EINVAL, "oci: NUL byte in a path", path);
-  try {
-    return call();
-  } catch (const Error& error) {
-    if (!error.file().empty()) throw;  // of another file
-    throw Error(error.pointer(), error.message(), path.native());
+auto uninterrupted(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result != -1 || errno != EINTR) return result;
   }
 }
 
-/// Calls `call` until no signal interrupts it. Where it returns -1, errno becomes an exception.
+/// The same for a step that must succeed.
 template <class Call>
-auto checked(const char* what, const std::filesystem::path& path, Call call) {
-  auto result = call();
-  while (result == -1 && errno == EINTR) result = call();
-  if (result == -1) throw_errno(errno, what, path);
+auto required(const char* step, Call call) {
+  const auto result = detail::uninterrupted(call);
+  if (result == -1) throw Failure{step, errno};
   return result;
+}
+
+/// Whether a step succeeds that may fail with one of `errnos`.
+template <class Call>
+bool succeeds(const char* step, Errnos errnos, Call call) {
+  const auto result = detail::uninterrupted(call);
+  if (result == -1 && !detail::is_one_of(errno, errnos)) throw Failure{step, errno};
+  return result != -1;
 }
 
 /// An open file, closed at the end of its life.
@@ -1063,217 +1175,468 @@ class Descriptor {
   explicit Descriptor(int number) : number_(number) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { reset(-1); }
+  ~Descriptor() { close(); }
 
   operator int() const { return number_; }
 
-  /// Takes another. Returns what close() returned for the old one, which is closed in any case.
-  int reset(int number) {
-    const int old = std::exchange(number_, number);
-    return old == -1 ? 0 : ::close(old);
+  /// Returns what close() returns. Whatever that is, the descriptor is gone.
+  int close() {
+    if (number_ == -1) return 0;
+    const int result = ::close(number_);
+    number_ = -1;
+    return result;
+  }
+
+  /// Closes the file, and takes another.
+  void reset(int number) {
+    close();
+    number_ = number;
   }
 
  private:
   int number_;
 };
 
-inline std::string read_to_end(int file, const std::filesystem::path& path) {
+/// Waits until `file` is ready for one of `events`, if it is non-blocking. Any other EAGAIN, such
+/// as the time-out of a socket, is a failure of that step.
+inline void wait_until_ready(const char* step, int file, decltype(pollfd::events) events) {
+  const int flags = detail::required("cannot wait", [&] { return ::fcntl(file, F_GETFL); });
+  if ((flags & O_NONBLOCK) == 0) throw Failure{step, EAGAIN};
+  pollfd awaited{file, events, 0};
+  detail::required("cannot wait", [&] { return ::poll(&awaited, 1, -1); });
+  if ((awaited.revents & POLLNVAL) != 0) throw Failure{"cannot wait", EBADF};
+}
+
+/// How many bytes `call` has read or written: it is called again as long as it only has to wait.
+template <class Call>
+std::size_t transferred(const char* step, int file, decltype(pollfd::events) events, Call call) {
+  for (;;) {
+    const ssize_t count = detail::uninterrupted(call);
+    if (count != -1) return static_cast<std::size_t>(count);
+    if (!detail::is_one_of(errno, {EAGAIN, EWOULDBLOCK})) throw Failure{step, errno};
+    detail::wait_until_ready(step, file, events);
+  }
+}
+
+inline std::string text_to_end(int file) {
   constexpr std::size_t size = 65536;                   // a packet is cut to it
   const std::unique_ptr<char[]> chunk(new char[size]);  // no std::string, which would touch it all
   std::string text;
   for (;;) {
-    const auto count =
-        checked("oci::load: cannot read", path, [&] { return ::read(file, chunk.get(), size); });
+    const std::size_t count = detail::transferred("cannot read", file, POLLIN,
+                                                  [&] { return ::read(file, chunk.get(), size); });
     if (count == 0) return text;
-    text.append(chunk.get(), static_cast<std::size_t>(count));
+    text.append(chunk.get(), count);
   }
 }
 
-inline void write_all(int file, std::string_view text, const std::filesystem::path& path) {
-  const auto write = [&] { return ::write(file, text.data(), text.size()); };
+inline void write_all(int file, std::string_view text) {
   while (!text.empty()) {
-    text.remove_prefix(static_cast<std::size_t>(checked("oci::save: cannot write", path, write)));
+    text.remove_prefix(detail::transferred(
+        "cannot write", file, POLLOUT, [&] { return ::write(file, text.data(), text.size()); }));
   }
 }
 
-inline void require_regular(const struct stat& file, const std::filesystem::path& path) {
+inline void require_regular(const struct stat& file) {
   if (S_ISREG(file.st_mode)) return;
-  const int error = S_ISLNK(file.st_mode) ? ELOOP : S_ISDIR(file.st_mode) ? EISDIR : ENXIO;
-  throw_errno(error, "oci: not a regular file", path);
+  if (S_ISLNK(file.st_mode)) throw Failure{"not a regular file", ELOOP};
+  if (S_ISDIR(file.st_mode)) throw Failure{"not a regular file", EISDIR};
+  throw Failure{"not a regular file", ENXIO};
 }
 
-/// Gives `file` the permission bits of `old` and, where the process may set them, owner and group.
-inline void keep_owner_and_mode(int file, const struct stat& old,
-                                const std::filesystem::path& path) {
-  struct stat now {};
-  checked("oci::save: cannot look at the temporary", path, [&] { return ::fstat(file, &now); });
-  // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that the
-  // user namespace lacks.
-  const auto give_to = [&](uid_t owner) {
-    return 1 == checked("oci::save: cannot set the owner", path, [&] {
-             if (::fchown(file, owner, old.st_gid) == 0) return 1;
-             return errno == EPERM || errno == EINVAL ? 0 : -1;
-           });
-  };
-  bool same_group = now.st_gid == old.st_gid;
-  if (!same_group || now.st_uid != old.st_uid) {
-    same_group = give_to(old.st_uid) || give_to(static_cast<uid_t>(-1)) || same_group;
-  }
-  const mode_t mode = old.st_mode & (same_group ? 0777U : 0707U);  // nothing for another group
-  if (mode != (now.st_mode & 0777U)) {
-    checked("oci::save: cannot set the permissions", path, [&] { return ::fchmod(file, mode); });
-  }
+inline struct stat status_of(const char* step, int file) {
+  struct stat status {};
+  detail::required(step, [&] { return ::fstat(file, &status); });
+  return status;
 }
 
-inline void replace_file(const std::filesystem::path& path, std::string_view text) {
-  const std::string& whole = path.native();
-  const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
-  const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
-  const std::string name = slash == whole.size() ? "." : whole.substr(slash);
-  const auto open = [&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); };
-  const Descriptor directory(checked("oci::save: cannot open the directory", path, open));
-
-  struct stat old {};
-  struct stat around {};  // the directory: if it is sticky, the old file may be anybody's
-  const auto look = [&] {
-    if (::fstat(directory, &around) == -1) return -1;
-    if (::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0) return 1;
-    return errno == ENOENT ? 0 : -1;
-  };
-  const bool exists = checked("oci::save: cannot look at the file", path, look) == 1;
-  if (exists) require_regular(old, path);
-
-  // A file that no other user can open. One of a killed process is passed over. The name is short,
-  // as that of the file to replace may be the longest.
-  static std::atomic<unsigned> count{0};
-  std::string temporary;
-  Descriptor file(checked("oci::save: cannot create a temporary", path, [&] {
-    temporary = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    const int number = ::openat(directory, temporary.c_str(), flags, 0600);
-    if (number == -1 && errno == EEXIST) errno = EINTR;  // checked() tries again, with another name
-    return number;
-  }));
-  try {
-    if (exists && (around.st_mode & S_ISVTX) == 0) keep_owner_and_mode(file, old, path);
-    write_all(file, text, path);
-    checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
-    checked("oci::save: cannot close", path, [&] { return file.reset(-1); });
-    checked("oci::save: cannot rename", path,
-            [&] { return ::renameat(directory, temporary.c_str(), directory, name.c_str()); });
-  } catch (...) {
-    ::unlinkat(directory, temporary.c_str(), 0);
-    throw;
+/// A name in a directory, which is looked up once: whatever is renamed or mounted meanwhile, all
+/// that is done here is done in that directory.
+class Place {
+ public:
+  explicit Place(const std::filesystem::path& path) : directory_(-1) {
+    const std::string& whole = path.native();
+    const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
+    name_ = slash == whole.size() ? "." : whole.substr(slash);
+    const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
+    directory_.reset(detail::required("cannot open the directory", [&] {
+      return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }));
   }
-  checked("oci::save: cannot sync the directory", path,  // EINVAL: there is nothing to sync
-          [&] { return ::fsync(directory) == 0 || errno == EINVAL ? 0 : -1; });
-}
 
-/// Unlocks a file before it is closed: a child that was forked meanwhile also holds the lock.
-struct Unlock {
-  void operator()(const Descriptor* file) const { ::flock(*file, LOCK_UN); }
+  [[nodiscard]] int directory() const { return directory_; }
+  [[nodiscard]] const char* name() const { return name_.c_str(); }
+
+  /// The status of what has the name, if anything has it.
+  [[nodiscard]] std::optional<struct stat> look() const {
+    struct stat status {};
+    const bool exists = detail::succeeds("cannot look at the file", {ENOENT}, [&] {
+      return ::fstatat(directory_, name(), &status, AT_SYMLINK_NOFOLLOW);
+    });
+    if (!exists) return {};
+    return status;
+  }
+
+  /// openat() of the name: a descriptor or -1. It follows no link and waits for nobody.
+  [[nodiscard]] int open(int access) const {
+    const int flags = access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    return ::openat(directory_, name(), flags);
+  }
+
+  /// Whether others may put a file here that then is theirs: in a shared directory with the sticky
+  /// bit, nobody else may delete it.
+  [[nodiscard]] bool is_shared_and_sticky() const {
+    const struct stat status = detail::status_of("cannot look at the directory", directory_);
+    return (status.st_mode & S_ISVTX) != 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  }
+
+  /// Syncs the directory. Some file systems, over FUSE for example, have nothing to sync.
+  void sync() const {
+    detail::succeeds("cannot sync the directory", {EINVAL, ENOTSUP, ENOSYS},
+                     [&] { return ::fsync(directory_); });
+  }
+
+ private:
+  Descriptor directory_;
+  std::string name_;
 };
 
-/// Opens the file at `path`, and locks it against other updates.
-inline void lock(Descriptor& file, const std::filesystem::path& path) {
-  struct stat status {};
-  const auto open = [&](int access) {
-    file.reset(checked("oci::update: cannot open", path, [&] {
-      return ::open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    }));
-    checked("oci::update: cannot look at the file", path, [&] { return ::fstat(file, &status); });
-    require_regular(status, path);
-  };
-  for (;;) {
-    open(O_RDONLY);
-    checked("oci::update: cannot lock", path, [&] {
-      const int result = ::flock(file, LOCK_EX);
-      if (result == 0 || errno != EBADF) return result;
-      open(O_RDWR);  // NFS locks only what is open for writing
-      return ::flock(file, LOCK_EX);
-    });
-    struct stat now {};
-    checked("oci::update: cannot look at the file", path,
-            [&] { return ::lstat(path.c_str(), &now) == 0 || errno == ENOENT ? 0 : -1; });
-    if (now.st_dev == status.st_dev && now.st_ino == status.st_ino) return;
-    ::flock(file, LOCK_UN);  // another update has replaced the file during the wait
+/// The errnos of a process that may not set an owner, a group or a list: it lacks the privilege,
+/// its user namespace lacks the ID, or the file system has no such thing.
+inline constexpr Errnos refusals{EPERM, EINVAL, ENOTSUP, ENOSYS, EACCES, EOVERFLOW};
+
+/// Who may open a file.
+struct Access {
+  uid_t owner;
+  gid_t group;
+  unsigned mode;     // with the sticky bit, without set-user-ID and set-group-ID
+  std::string list;  // the access control list in the system's form, empty if there is none
+
+  explicit Access(const struct stat& status)
+      : owner(status.st_uid), group(status.st_gid), mode(status.st_mode & 01777U) {}
+
+  /// Whether the group or others have any permission. If not, a list has no effect either: the
+  /// group's bits are its mask.
+  [[nodiscard]] bool is_shared() const { return (mode & 0077U) != 0; }
+
+  void take_from_group_and_others() { mode &= 01700U; }
+
+  /// Members of the group become others, and must not gain by that. A list is gone with the group,
+  /// and with it whom else it refused.
+  void take_from_group() {
+    mode = (mode & 01700U) | (mode & (mode >> 3U) & 0007U);
+    if (!list.empty()) take_from_group_and_others();
   }
+
+  /// The mode if the owner becomes a member of the group or one of the others, and must not gain by
+  /// that.
+  [[nodiscard]] unsigned mode_without_owner() const {
+    return mode & (01700U | ((mode >> 3U) & 0070U) | ((mode >> 6U) & 0007U));
+  }
+};
+
+#ifdef __linux__
+
+inline constexpr Errnos no_list{ENODATA, ENOTSUP, ENOSYS};
+inline constexpr const char* list_attribute = "system.posix_acl_access";
+
+/// Adds the list of an open file. If that can't be read, nobody knows whom it refuses.
+inline void add_list(Access& access, int file) {
+  constexpr std::size_t size = 65536;  // XATTR_SIZE_MAX
+  const std::unique_ptr<char[]> bytes(new char[size]);
+  const ssize_t count =
+      detail::uninterrupted([&] { return ::fgetxattr(file, list_attribute, bytes.get(), size); });
+  if (count != -1) {
+    access.list.assign(bytes.get(), static_cast<std::size_t>(count));
+    return;
+  }
+  const int error = errno;
+  if (detail::is_one_of(error, no_list)) return;
+  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot read the list", error};
+  access.take_from_group_and_others();
+}
+
+/// Gives an open file that list, or none if it is empty: one that the file has from the default
+/// list of its directory. Returns whether that could be done.
+inline bool set_list(int file, const std::string& list) {
+  if (!list.empty()) {
+    return detail::succeeds("cannot set the list", refusals, [&] {
+      return ::fsetxattr(file, list_attribute, list.data(), list.size(), 0);
+    });
+  }
+  if (detail::uninterrupted([&] { return ::fremovexattr(file, list_attribute); }) == 0) return true;
+  const int error = errno;
+  if (detail::is_one_of(error, no_list)) return true;
+  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot remove the list", error};
+  return false;
+}
+
+#else  // lists are left alone
+
+inline void add_list(Access&, int) {}
+inline bool set_list(int, const std::string&) { return true; }
+
+#endif
+
+inline Access access_of_open_file(int file) {
+  const struct stat status = detail::status_of("cannot look at the file", file);
+  detail::require_regular(status);
+  Access access(status);
+  if (access.is_shared()) detail::add_list(access, file);
+  return access;
+}
+
+/// The access to the file at `place`, which had this status when it was looked at. If it can't be
+/// opened, its list can't be read.
+inline Access access_of(const Place& place, const struct stat& status) {
+  Access access(status);
+  if (!access.is_shared()) return access;
+  Descriptor file(-1);
+  detail::succeeds("cannot open the file", {EACCES, EPERM, ENOENT, ELOOP}, [&] {
+    file.reset(place.open(O_RDONLY));
+    return static_cast<int>(file);
+  });
+  if (file != -1) return detail::access_of_open_file(file);
+  access.take_from_group_and_others();
+  return access;
+}
+
+/// A new file beside the one that a place names. It takes that name in the end, or is deleted.
+class Temporary {
+ public:
+  /// Nobody else can open the file. What a killed process left is passed over. The name is short,
+  /// as that of the file to replace may be the longest.
+  explicit Temporary(const Place& place) : place_(place), file_(-1) {
+    static std::atomic<unsigned> count{0};
+    const std::string prefix = ".oci-state-" + std::to_string(::getpid()) + "-";
+    while (file_ == -1) {
+      name_ = prefix + std::to_string(count++);
+      detail::succeeds("cannot create a temporary", {EEXIST}, [&] {
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+        file_.reset(::openat(place_.directory(), name_.c_str(), flags, 0600));
+        return static_cast<int>(file_);
+      });
+    }
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() { remove(); }
+
+  /// Gives the file the access that an old one had, as far as the process may, and at no time more.
+  /// The owner comes last: the owner of a file may do the rest without further privileges.
+  void take_over(Access old) {
+    const struct stat now = detail::status_of("cannot look at the temporary", file_);
+    const bool has_owner = now.st_uid == old.owner;
+    const bool has_group = now.st_gid == old.group;
+    if (!old.is_shared()) {  // so the group matters to nobody, and can go with the owner
+      if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
+      const bool has_both = !has_owner && give_to(old.owner, old.group);
+      if (!has_group && !has_both) give_to(same_owner, old.group);
+      return;
+    }
+    if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
+    if (old.is_shared() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
+    const unsigned narrow = has_owner ? old.mode : old.mode_without_owner();
+    set_mode(narrow);
+    if (has_owner || !give_to(old.owner, same_group) || narrow == old.mode) return;
+    detail::succeeds("cannot set the permissions", refusals, [&] { return change_mode(old.mode); });
+  }
+
+  void write(std::string_view text) {
+    detail::write_all(file_, text);
+    detail::required("cannot sync", [&] { return ::fsync(file_); });
+    detail::required("cannot close", [&] { return file_.close(); });
+  }
+
+  /// Takes the place's name from whatever file has it.
+  void rename() {
+    detail::required("cannot rename", [&] {
+      return ::renameat(place_.directory(), name_.c_str(), place_.directory(), place_.name());
+    });
+    name_.clear();
+  }
+
+  /// Takes the place's name if nothing has it.
+  void link() {
+    detail::required("cannot link", [&] {
+      return ::linkat(place_.directory(), name_.c_str(), place_.directory(), place_.name(), 0);
+    });
+    remove();
+  }
+
+ private:
+  static constexpr auto same_owner = static_cast<uid_t>(-1);
+  static constexpr auto same_group = static_cast<gid_t>(-1);
+
+  [[nodiscard]] int change_mode(unsigned mode) const {
+    return ::fchmod(file_, static_cast<mode_t>(mode));
+  }
+
+  void set_mode(unsigned mode) {
+    detail::required("cannot set the permissions", [&] { return change_mode(mode); });
+  }
+
+  /// Whether the file could be given to them.
+  bool give_to(uid_t owner, gid_t group) {
+    return detail::succeeds("cannot set the owner", refusals,
+                            [&] { return ::fchown(file_, owner, group); });
+  }
+
+  /// Deletes the name that is left. If that fails, a later save passes over it.
+  void remove() {
+    if (name_.empty()) return;
+    detail::uninterrupted([&] { return ::unlinkat(place_.directory(), name_.c_str(), 0); });
+    name_.clear();
+  }
+
+  const Place& place_;
+  std::string name_;  // empty when it is gone
+  Descriptor file_;
+};
+
+/// The file that a place names, locked against other updates.
+class LockedFile {
+ public:
+  explicit LockedFile(const std::filesystem::path& path) : place_(path) {
+    lock();
+    while (!is_file(place_.look())) {  // another update has replaced it during the wait
+      ::flock(file_, LOCK_UN);
+      lock();
+    }
+  }
+
+  [[nodiscard]] std::string text() const { return detail::text_to_end(file_); }
+
+  /// Puts another file in its place, with the same access, unless something else is there by now.
+  /// This one stays open, so that no other file can have its number.
+  void replace(std::string_view text) const {
+    std::optional<Access> access;
+    if (!place_.is_shared_and_sticky()) access = detail::access_of_open_file(file_);
+    Temporary temporary(place_);
+    if (access) temporary.take_over(*access);
+    temporary.write(text);
+    const auto now = place_.look();
+    if (!now) throw Failure{"the file was deleted during the update", ENOENT};
+    if (!is_file(now)) throw Failure{"the file was replaced during the update", ESTALE};
+    temporary.rename();
+    place_.sync();
+  }
+
+ private:
+  /// Unlocks before the file is closed: a child that was forked meanwhile also holds the lock.
+  struct Unlock {
+    const Descriptor& file;
+    explicit Unlock(const Descriptor& locked) : file(locked) {}
+    Unlock(const Unlock&) = delete;
+    Unlock& operator=(const Unlock&) = delete;
+    ~Unlock() { ::flock(file, LOCK_UN); }
+  };
+
+  void open(int access) {
+    file_.reset(detail::required("cannot open", [&] { return place_.open(access); }));
+    status_ = detail::status_of("cannot look at the file", file_);
+    detail::require_regular(status_);
+  }
+
+  void lock() {
+    const auto wait = [&] { return ::flock(file_, LOCK_EX); };
+    open(O_RDONLY);
+    if (detail::succeeds("cannot lock", {EBADF}, wait)) return;
+    open(O_RDWR);  // NFS locks only what is open for writing
+    detail::required("cannot lock", wait);
+  }
+
+  /// Whether the locked file is the one that has this status.
+  [[nodiscard]] bool is_file(const std::optional<struct stat>& found) const {
+    return found && found->st_dev == status_.st_dev && found->st_ino == status_.st_ino;
+  }
+
+  Place place_;
+  Descriptor file_{-1};
+  Unlock unlock_{file_};
+  struct stat status_ {};
+};
+
+/// The access that a file at `place` leaves to the one that replaces it, if there is a file, and if
+/// nobody else may have put it there.
+inline std::optional<Access> access_to_keep(const Place& place) {
+  const auto old = place.look();
+  if (!old) return {};
+  detail::require_regular(*old);
+  if (place.is_shared_and_sticky()) return {};
+  return detail::access_of(place, *old);
+}
+
+/// The name that an open descriptor has in what load() and save() throw.
+inline std::filesystem::path name_of(int descriptor) {
+  return "/dev/fd/" + std::to_string(descriptor);
 }
 
 }  // namespace detail
 
-/// The T that the file holds: a regular file, a FIFO or a device, read to its end. Throws
-/// std::filesystem::filesystem_error where it can't be opened or read (code() is the errno, path1()
-/// is `path`; EINVAL for a NUL byte in it), and Error, which names the file, for its content.
-template <class T = State>
-[[nodiscard]] T load(const std::filesystem::path& path) {
-  return detail::in_file(path, [&] {
-    const auto open = [&] { return ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC); };
-    const detail::Descriptor file(detail::checked("oci::load: cannot open", path, open));
-    return parse<T>(detail::read_to_end(file, path));
+template <class T>
+T load(const std::filesystem::path& path) {
+  return detail::in_file("oci::load", path, [&] {
+    const detail::Descriptor file(detail::required(
+        "cannot open", [&] { return ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC); }));
+    return oci::parse<T>(detail::text_to_end(file));
   });
 }
 
-/// Writes the JSON text of `value` to the file, whole or not at all: to a temporary file beside it,
-/// which is synced and renamed. Each load(), in any thread or process, sees one whole document.
-///
-/// A new file gets the permissions 0600 less the umask. An existing one keeps its permission bits
-/// and, where the process may set them, its owner and group; where the group can't be kept, the
-/// file's group gets no permissions. In a directory with the sticky bit, where others may have
-/// planted the file, nothing of it is kept. What is no regular file is refused: a symbolic link
-/// with ELOOP, a directory with EISDIR, all else with ENXIO.
-///
-/// Throws Error, which names the file, for what dump() refuses, and filesystem_error as load()
-/// does. Then the file is as it was, and nothing is left beside it. But where only the last step
-/// fails, the sync of the directory, the new file is in place, and might not outlive a power cut. A
-/// process that is killed may leave a file ".oci-state-..." behind.
+template <class T>
+T load(int descriptor) {
+  return detail::in_file("oci::load", detail::name_of(descriptor),
+                         [&] { return oci::parse<T>(detail::text_to_end(descriptor)); });
+}
+
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
-  detail::replace_file(path, detail::in_file(path, [&] { return dump(value); }));
+  detail::in_file("oci::save", path, [&] {
+    const std::string text = oci::dump(value);
+    const detail::Place place(path);
+    const auto access = detail::access_to_keep(place);
+    detail::Temporary temporary(place);
+    if (access) temporary.take_over(*access);
+    temporary.write(text);
+    temporary.rename();
+    place.sync();
+  });
 }
 
-/// The T that the rest of an open file holds, which stays open: a pipe, a socket (packets of up to
-/// 64 KiB), standard input. The path in what it throws is /dev/fd/N; EAGAIN is an error. Not for a
-/// seccomp agent's socket: it would lose the descriptors that come with the text.
-template <class T = State>
-[[nodiscard]] T load(int descriptor) {
-  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
-  return detail::in_file(path, [&] { return parse<T>(detail::read_to_end(descriptor, path)); });
-}
-
-/// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
-/// neither atomic nor synced. The path in what it throws is /dev/fd/N; a part may have been written
-/// then. EAGAIN is an error. Where the reader is gone: SIGPIPE or, if that is ignored, EPIPE.
 template <class T>
 void save(const T& value, int descriptor) {
-  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
-  detail::write_all(descriptor, detail::in_file(path, [&] { return dump(value); }), path);
+  detail::in_file("oci::save", detail::name_of(descriptor),
+                  [&] { detail::write_all(descriptor, oci::dump(value)); });
 }
 
-/// Loads the file, calls `change` with the T&, saves, and returns the value as it then is. Nothing
-/// is saved where `change` returns false (it returns a bool or nothing) or throws, which goes
-/// through. Throws as load() and save() do; for a file that is not there, ENOENT.
-///
-/// Updates exclude each other, in all threads and processes, and nothing else: load() and save() do
-/// not wait. An update of the same file in `change` would wait for itself. The lock is flock() on
-/// the file: whoever may open it may delay an update, and so may a child that was forked in
-/// `change` and outlives a killed parent. Network file systems may lock on one machine alone.
-template <class T = State, class Change>
+template <class T>
+void create(const T& value, const std::filesystem::path& path) {
+  detail::in_file("oci::create", path, [&] {
+    const std::string text = oci::dump(value);
+    const detail::Place place(path);
+    if (place.look()) throw detail::Failure{"there is such a file", EEXIST};
+    detail::Temporary temporary(place);
+    temporary.write(text);
+    temporary.link();
+    place.sync();
+  });
+}
+
+template <class T, class Change>
 T update(const std::filesystem::path& path, Change change) {
   using Result = std::invoke_result_t<Change&, T&>;
   static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
                 "change must return nothing, or a bool: false for nothing to save");
-  detail::Descriptor file(-1);
-  const std::unique_ptr<detail::Descriptor, detail::Unlock> unlock(&file);
-  T value = detail::in_file(path, [&] {
-    detail::lock(file, path);
-    return parse<T>(detail::read_to_end(file, path));
-  });
+  const auto file = detail::in_file("oci::update", path, [&] { return detail::LockedFile(path); });
+  T value = detail::in_file("oci::update", path, [&] { return oci::parse<T>(file.text()); });
+  bool is_changed = true;
   if constexpr (std::is_void_v<Result>) {
     change(value);
-    save(value, path);
   } else {
-    if (change(value)) save(value, path);
+    is_changed = change(value);
+  }
+  if (is_changed) {
+    detail::in_file("oci::update", path, [&] { file.replace(oci::dump(value)); });
   }
   return value;
 }

@@ -18,10 +18,10 @@
 #include <stdexcept>
 #include <string>
 
-#include "catch.hpp"
-#include "container.hpp"
-#include "errors.hpp"
-#include "files.hpp"
+#include "../support/catch.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
-// Each system call that load, save and update make fails, comes back short, or is the last one
-// before the process is killed; other processes come between two calls; and real limits: a full
+// Each system call that load, save, create and update make fails, comes back short, or is the last
+// one before the process is killed; other processes come between two calls; and real limits: a full
 // disk, a limit on the size of files and on descriptors, a mount point.
 //
 // The functions under "Interposition" stand before those of the C library in this program, for the
@@ -8,11 +8,13 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,8 +30,8 @@
 #include <utility>
 #include <vector>
 
-#include "catch.hpp"
-#include "files.hpp"
+#include "../support/catch.hpp"
+#include "../support/files.hpp"
 
 // ---- Interposition -----------------------------------------------------------------------------
 
@@ -50,11 +52,13 @@ Script script;
 bool watching = false;
 std::size_t hits = 0;  // how many calls have gone wrong
 std::vector<std::string> calls;
-std::vector<int> open_flags;  // of each open()
+std::vector<int> open_flags;  // of each open() and openat()
 /// Called after each system call.
 std::function<void(const std::string& name, long result)> observe;
 /// Called before each read(), with its buffer.
 std::function<void(const void* data, std::size_t size)> observe_read;
+/// Called before each poll(), with the descriptor.
+std::function<void(int file)> observe_poll;
 
 /// The C library's own function of that name.
 template <class Function>
@@ -101,6 +105,7 @@ int fake_open(const char* path, int flags, mode_t mode) {
 
 int fake_openat(int directory, const char* path, int flags, mode_t mode) __asm__("openat");
 int fake_openat(int directory, const char* path, int flags, mode_t mode) {
+  if (watching) open_flags.push_back(flags);
   return intercept("openat", [&] {
     return real<int(int, const char*, int, ...)>("openat")(directory, path, flags, mode);
   });
@@ -148,11 +153,6 @@ int fake_fstatat(int directory, const char* name, struct stat* status, int flags
   });
 }
 
-int fake_lstat(const char* path, struct stat* status) __asm__("lstat");
-int fake_lstat(const char* path, struct stat* status) {
-  return intercept("lstat", [&] { return real<decltype(fake_lstat)>("lstat")(path, status); });
-}
-
 int fake_flock(int file, int operation) __asm__("flock");
 int fake_flock(int file, int operation) {
   return intercept("flock", [&] { return real<decltype(fake_flock)>("flock")(file, operation); });
@@ -164,11 +164,46 @@ int fake_renameat(int from, const char* old, int to, const char* name) {
                    [&] { return real<decltype(fake_renameat)>("renameat")(from, old, to, name); });
 }
 
+int fake_linkat(int from, const char* old, int to, const char* name, int flags) __asm__("linkat");
+int fake_linkat(int from, const char* old, int to, const char* name, int flags) {
+  return intercept(
+      "linkat", [&] { return real<decltype(fake_linkat)>("linkat")(from, old, to, name, flags); });
+}
+
 int fake_unlinkat(int directory, const char* name, int flags) __asm__("unlinkat");
 int fake_unlinkat(int directory, const char* name, int flags) {
   return intercept("unlinkat", [&] {
     return real<decltype(fake_unlinkat)>("unlinkat")(directory, name, flags);
   });
+}
+
+ssize_t fake_fgetxattr(int file, const char* name, void* value,
+                       std::size_t size) __asm__("fgetxattr");
+ssize_t fake_fgetxattr(int file, const char* name, void* value, std::size_t size) {
+  return intercept("fgetxattr", [&] {
+    return real<decltype(fake_fgetxattr)>("fgetxattr")(file, name, value, size);
+  });
+}
+
+int fake_fsetxattr(int file, const char* name, const void* value, std::size_t size,
+                   int flags) __asm__("fsetxattr");
+int fake_fsetxattr(int file, const char* name, const void* value, std::size_t size, int flags) {
+  return intercept("fsetxattr", [&] {
+    return real<decltype(fake_fsetxattr)>("fsetxattr")(file, name, value, size, flags);
+  });
+}
+
+int fake_fremovexattr(int file, const char* name) __asm__("fremovexattr");
+int fake_fremovexattr(int file, const char* name) {
+  return intercept("fremovexattr",
+                   [&] { return real<decltype(fake_fremovexattr)>("fremovexattr")(file, name); });
+}
+
+int fake_poll(pollfd* files, nfds_t count, int timeout) __asm__("poll");
+int fake_poll(pollfd* files, nfds_t count, int timeout) {
+  if (watching && observe_poll) observe_poll(files->fd);
+  return intercept("poll",
+                   [&] { return real<decltype(fake_poll)>("poll")(files, count, timeout); });
 }
 
 int fake_close(int file) __asm__("close");

@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <exception>
@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "errors.hpp"
-#include "files.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

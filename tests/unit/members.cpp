@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -17,10 +17,10 @@
 #include <utility>
 #include <vector>
 
-#include "container.hpp"
-#include "errors.hpp"
-#include "files.hpp"
-#include "ways.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
+#include "../support/ways.hpp"
 
 using nlohmann::json;
 using nlohmann::ordered_json;

@@ -3,13 +3,13 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <string>
 #include <vector>
 
-#include "container.hpp"
-#include "ways.hpp"
+#include "../support/container.hpp"
+#include "../support/ways.hpp"
 
 using oci::ContainerProcessState;
 using oci::State;

@@ -22,10 +22,10 @@
 #include <utility>
 #include <vector>
 
-#include "catch.hpp"
-#include "container.hpp"
-#include "errors.hpp"
-#include "files.hpp"
+#include "../support/catch.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
 
 namespace {
 

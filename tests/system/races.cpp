@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "files.hpp"
+#include "../support/files.hpp"
 
 namespace {
 

@@ -5,17 +5,17 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "container.hpp"
-#include "errors.hpp"
-#include "files.hpp"
-#include "ways.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
+#include "../support/ways.hpp"
 
 namespace fs = std::filesystem;
 

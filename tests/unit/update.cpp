@@ -23,10 +23,10 @@
 #include <string>
 #include <thread>
 
-#include "catch.hpp"
-#include "container.hpp"
-#include "errors.hpp"
-#include "files.hpp"
+#include "../support/catch.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -17,12 +17,12 @@
 #include <pthread.h>
 #endif
 
-#include "container.hpp"
-#include "documents.hpp"
-#include "errors.hpp"
-#include "files.hpp"
-#include "random.hpp"
-#include "ways.hpp"
+#include "../support/container.hpp"
+#include "../support/documents.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
+#include "../support/random.hpp"
+#include "../support/ways.hpp"
 
 using oci::ContainerProcessState;
 using oci::ContainerState;
