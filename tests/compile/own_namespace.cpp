@@ -122,6 +122,10 @@ using Wholes = std::vector<Whole>;
   Anything name(__VA_ARGS__, B&, Rest&&...) {               \
     return call(#name);                                     \
   }                                                         \
+  template <class B, class... Rest>                         \
+  Anything name(__VA_ARGS__, B&&, Rest&&...) {              \
+    return call(#name);                                     \
+  }                                                         \
   template <class A, class... Rest>                         \
   Anything name(A&, __VA_ARGS__, Rest&&...) {               \
     return call(#name);                                     \
@@ -135,27 +139,25 @@ using Wholes = std::vector<Whole>;
     return call(#name);                                     \
   }
 
-#define FUNCTION_OF_ALL(name, type) \
-  FUNCTION_OF(name, type&)          \
-  FUNCTION_OF(name, const type&)    \
-  FUNCTION_OF(name, type&&)
+#define FUNCTIONS_OF(name, type)                       \
+  inline Anything name(type&&) { return call(#name); } \
+  FUNCTION_OF(name, type&)                             \
+  FUNCTION_OF(name, const type&)
 
-#define FUNCTION(name)              \
-  FUNCTION_OF_ALL(name, Part)       \
-  FUNCTION_OF_ALL(name, Parts)      \
-  FUNCTION_OF_ALL(name, MaybePart)  \
-  FUNCTION_OF_ALL(name, NamedParts) \
-  FUNCTION_OF_ALL(name, Whole)      \
-  FUNCTION_OF_ALL(name, Wholes)     \
-  FUNCTION_OF(name, Kind)           \
-  FUNCTION_OF(name, const Change&)  \
-  FUNCTION_OF(name, const PartList&)
+#define FUNCTION(name)           \
+  FUNCTIONS_OF(name, Part)       \
+  FUNCTIONS_OF(name, Parts)      \
+  FUNCTIONS_OF(name, MaybePart)  \
+  FUNCTIONS_OF(name, NamedParts) \
+  FUNCTIONS_OF(name, Whole)      \
+  FUNCTION_OF(name, Kind)        \
+  FUNCTION_OF(name, const Change&)
 
 // A to_json or from_json of a vector would take it from nlohmann/json, which asks for that. Of
 // types with a list, it asks the header.
-#define CONVERSION(name)      \
-  FUNCTION_OF_ALL(name, Part) \
-  FUNCTION_OF_ALL(name, Whole)
+#define CONVERSION(name)   \
+  FUNCTIONS_OF(name, Part) \
+  FUNCTIONS_OF(name, Whole)
 
 #include "names.inc"
 
@@ -176,10 +178,8 @@ inline constexpr auto oci::members<user::Part> = user::PartList{};
 template <>
 inline constexpr auto oci::members<user::Whole> = user::WholeList{};
 
-#ifdef HAS_REQUIRED
 template <>
 inline constexpr auto oci::required<user::Part> = std::array<std::string_view, 1>{"number"};
-#endif
 
 namespace {
 
