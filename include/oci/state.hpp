@@ -702,36 +702,241 @@ struct DocumentBuilder {
   Json* named{};               // the value of the last name
 };
 
-constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
+// What a JSON string is made of: characters that stand for themselves, and escapes. Reader and
+// writer share the first, and each has a table for the second. A text that is wrong ends the
+// work here; then nlohmann's parser or dump() decides, and has the words.
 
-/// The escapes of two characters in JSON strings: a letter, and the character that it stands for.
-struct Escapes {
-  std::array<char, 256> letter{};     // by character; 0 for none, 'u' where nlohmann decides
-  std::array<char, 256> character{};  // by letter; 0 where there is no such escape
+constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
 
-  constexpr Escapes() {
-    for (std::size_t c = 0; c < letter.size(); ++c) letter[c] = c < ' ' || c > '~' ? 'u' : '\0';
-    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      letter[index_of(pair[1])] = pair[0];
-      character[index_of(pair[0])] = pair[1];
+/// The size of the character that begins with these four bytes, of which the first is the highest;
+/// 0 if they are not UTF-8. Comparing numbers instead of bytes takes three steps for any length:
+/// the bytes that follow are 10xxxxxx, the code point is not too small for its length, and it is
+/// one.
+constexpr std::size_t character_size(std::uint32_t bytes) {
+  if (bytes < 0x80000000) return 1;
+  if (bytes < 0xE0000000) {
+    const bool follows = (bytes & 0x00C00000) == 0x00800000;
+    return follows && bytes >= 0xC2800000 ? 2 : 0;
+  }
+  if (bytes < 0xF0000000) {
+    const bool follow = (bytes & 0x00C0C000) == 0x00808000;
+    const bool surrogate = 0xEDA00000 <= bytes && bytes < 0xEE000000;
+    return follow && bytes >= 0xE0A00000 && !surrogate ? 3 : 0;
+  }
+  const bool follow = (bytes & 0x00C0C0C0) == 0x00808080;
+  return follow && 0xF0900000 <= bytes && bytes < 0xF4900000 ? 4 : 0;
+}
+
+/// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
+inline std::size_t character_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? byte_of(text[i]) : 0; };
+  const std::uint32_t bytes = byte(0) << 24U | byte(1) << 16U | byte(2) << 8U | byte(3);
+  return text.empty() ? 0 : character_size(bytes);
+}
+
+/// Whether the ASCII character stands for itself in a JSON string.
+constexpr bool is_plain(char c) { return c >= ' ' && c != '"' && c != '\\'; }
+
+/// How many of the eight bytes at `at` are plain ASCII characters, up to the first that is none.
+/// Without a branch for each byte: one that is not plain sets the highest bit in one of the terms.
+inline std::size_t plain_size(const char* at) {
+  const auto byte = [&](std::size_t i) { return std::uint64_t{byte_of(at[i])} << 8 * i; };
+  const std::uint64_t bytes =  // one instruction, for either order of bytes
+      byte(0) | byte(1) | byte(2) | byte(3) | byte(4) | byte(5) | byte(6) | byte(7);
+  constexpr std::uint64_t each = 0x0101010101010101;
+  const std::uint64_t quote = (bytes ^ each * '"') - each;
+  const std::uint64_t backslash = (bytes ^ each * '\\') - each;
+  const std::uint64_t marks = (bytes | quote | backslash | (bytes - each * ' ')) & each * 0x80;
+  const std::uint64_t below = (marks & (0 - marks)) - 1;  // the bits below the first mark
+  return ((below >> 7U & each) * each) >> 56U;            // the bytes among them
+}
+
+/// Copies characters that stand for themselves in a JSON string, up to the first byte of `text`
+/// that begins none. Returns their size. `to` has room for the whole text: eight bytes are copied
+/// before it is known how many of them count, which is faster than to copy what does.
+inline std::size_t copy_characters(std::string_view text, char* to) {
+  std::size_t index = 0;
+  while (text.size() - index >= 8) {
+    const char* const at = text.data() + index;
+    std::memcpy(to + index, at, 8);
+    const std::size_t size = byte_of(*at) < 0x80 ? plain_size(at) : character_size({at, 4});
+    if (size == 0) return index;
+    index += size;
+  }
+  while (index < text.size()) {
+    const std::size_t size = character_size(text.substr(index));
+    if (size == 0 || (size == 1 && !is_plain(text[index]))) break;
+    std::memcpy(to + index, text.data() + index, size);
+    index += size;
+  }
+  return index;
+}
+
+/// An escape of the writer's.
+struct Escape {
+  char text[7]{};
+  unsigned char size{};  // 0: the character has none
+};
+
+/// The escapes of the writer, by character.
+struct EscapeTable {
+  Escape of[256]{};
+
+  constexpr EscapeTable() {
+    constexpr char digits[] = "0123456789abcdef";
+    for (std::size_t c = 0; c < ' '; ++c) {
+      of[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
     }
-    character['/'] = '/';
+    for (const char* pair : {"\"\"", "\\\\", "\bb", "\ff", "\nn", "\rr", "\tt"}) {
+      of[byte_of(pair[0])] = {{'\\', pair[1]}, 2};
+    }
   }
 };
-inline constexpr Escapes escapes{};
+inline constexpr EscapeTable escapes{};
 
-/// The end of the characters at `at` that stand for themselves in a JSON string.
-inline const char* skip_plain(const char* at, const char* end) {
-  // Eight at a time: a byte that is not plain sets a highest bit in one of the terms.
-  constexpr std::uint64_t each = 0x0101010101010101;
-  for (std::uint64_t bytes = 0; end - at >= 8; at += 8) {
-    std::memcpy(&bytes, at, 8);
-    const std::uint64_t quote = (bytes ^ each * '"') - each;
-    const std::uint64_t backslash = (bytes ^ each * '\\') - each;
-    if (((bytes | quote | backslash | (bytes - each * ' ')) & each * 0x80) != 0) break;
+/// The escapes of the reader: the character for a letter behind the backslash, and the value of a
+/// hexadecimal digit.
+struct UnescapeTable {
+  char character[256]{};       // 0: there is no such escape
+  std::uint32_t digit[256]{};  // 0x10000: it is no digit
+
+  constexpr UnescapeTable() {
+    for (const char* pair : {"\"\"", "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      character[byte_of(pair[0])] = pair[1];
+    }
+    for (std::uint32_t& value : digit) value = 0x10000;
+    for (std::uint32_t i = 0; i < 10; ++i) digit['0' + i] = i;
+    for (std::uint32_t i = 10; i < 16; ++i) digit['a' + i - 10] = digit['A' + i - 10] = i;
   }
-  while (at != end && escapes.letter[index_of(*at)] == 0) ++at;
-  return at;
+};
+inline constexpr UnescapeTable unescapes{};
+
+/// How much of a text was read, and how much was written for it. Nothing read: the reader gave up.
+struct Decoded {
+  std::size_t read;
+  std::size_t written;
+};
+
+/// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
+inline std::uint32_t code_unit(std::string_view text) {
+  if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return 0x10000;
+  const auto digit = [&](std::size_t i) { return unescapes.digit[byte_of(text[i])]; };
+  return digit(2) << 12U | digit(3) << 8U | digit(4) << 4U | digit(5);
+}
+
+/// Writes the UTF-8 of a code point to `to`, and returns its size.
+inline std::size_t put_character(std::uint32_t code, char* to) {
+  const auto follow = [&](unsigned shift) {
+    return static_cast<char>(0x80U | (code >> shift & 0x3FU));
+  };
+  if (code < 0x80) {
+    to[0] = static_cast<char>(code);
+    return 1;
+  }
+  if (code < 0x800) {
+    to[0] = static_cast<char>(0xC0U | code >> 6U);
+    to[1] = follow(0);
+    return 2;
+  }
+  if (code < 0x10000) {
+    to[0] = static_cast<char>(0xE0U | code >> 12U);
+    to[1] = follow(6);
+    to[2] = follow(0);
+    return 3;
+  }
+  to[0] = static_cast<char>(0xF0U | code >> 18U);
+  to[1] = follow(12);
+  to[2] = follow(6);
+  to[3] = follow(0);
+  return 4;
+}
+
+/// Decodes the escape with which `text` begins.
+inline Decoded decode_escape(std::string_view text, char* to) {
+  if (text.size() < 2 || text[0] != '\\') return {0, 0};
+  *to = unescapes.character[byte_of(text[1])];
+  if (*to != '\0') return {2, 1};
+  const std::uint32_t code = code_unit(text);
+  if (code < 0xD800 || (0xE000 <= code && code < 0x10000)) return {6, put_character(code, to)};
+  if (code >= 0xDC00) return {0, 0};
+  const std::uint32_t low = code_unit(text.substr(6));
+  if (low < 0xDC00 || 0xE000 <= low) return {0, 0};
+  return {12, put_character(0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00), to)};
+}
+
+/// Decodes the JSON string in `text` whose opening quote has been read, up to and with its closing
+/// quote, to `to`, which has room for the whole text.
+inline Decoded decode_string(std::string_view text, char* to) {
+  std::size_t read = 0;
+  std::size_t written = 0;
+  for (;;) {
+    const std::size_t size = copy_characters(text.substr(read), to + written);
+    read += size;
+    written += size;
+    if (read == text.size()) return {0, 0};
+    if (text[read] == '"') return {read + 1, written};
+    do {
+      const Decoded escape = decode_escape(text.substr(read), to + written);
+      if (escape.read == 0) return {0, 0};
+      read += escape.read;
+      written += escape.written;
+    } while (read < text.size() && text[read] == '\\');
+  }
+}
+
+/// Text that grows at its end. No std::string, which would fill it with zeros first.
+class Buffer {
+ public:
+  [[nodiscard]] std::string_view text() const { return {data_.get(), size_}; }
+
+  /// Where the next bytes go, with room for that many.
+  char* room(std::size_t bytes) {
+    if (capacity_ - size_ < bytes) grow(bytes);
+    return data_.get() + size_;
+  }
+  void added(std::size_t bytes) { size_ += bytes; }
+
+  void put(char c) {
+    *room(1) = c;
+    ++size_;
+  }
+  void put(std::string_view text) {
+    std::memcpy(room(text.size()), text.data(), text.size());
+    size_ += text.size();
+  }
+
+ private:
+  void grow(std::size_t bytes) {
+    capacity_ = 2 * (size_ + bytes);
+    std::unique_ptr<char[]> data(new char[capacity_]);
+    std::memcpy(data.get(), data_.get(), size_);
+    data_ = std::move(data);
+  }
+
+  std::size_t capacity_{512};
+  std::size_t size_{};
+  std::unique_ptr<char[]> data_{new char[capacity_]};
+};
+
+/// Adds `text` as a JSON string to `to`. Returns whether it is UTF-8; if it is not, a part is
+/// added.
+inline bool encode_string(std::string_view text, Buffer& to) {
+  to.put('"');
+  for (;;) {
+    const std::size_t size = copy_characters(text, to.room(text.size()));
+    to.added(size);
+    text.remove_prefix(size);
+    if (text.empty()) break;
+    do {
+      const Escape& escape = escapes.of[byte_of(text[0])];
+      if (escape.size == 0) return false;
+      std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
+      to.added(escape.size);
+      text.remove_prefix(1);
+    } while (!text.empty() && escapes.of[byte_of(text[0])].size != 0);
+  }
+  to.put('"');
+  return true;
 }
 
 /// A value in a text, to be read. It knows what runtimes write: objects, arrays, integers, strings
@@ -740,7 +945,8 @@ inline const char* skip_plain(const char* at, const char* end) {
 template <class Json = nlohmann::json>
 class TextSource {
  public:
-  explicit TextSource(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
+  explicit TextSource(std::string_view text)
+      : at_(text.data()), end_(at_ + text.size()), decoded_(new char[text.size()]) {}
 
   static bool refuse(const std::string&) { return false; }
   bool at_end() { return skip_space() == end_; }
@@ -750,26 +956,13 @@ class TextSource {
     return true;
   }
 
-  /// `value` is in the text or, where it has to be decoded, in decoded_.
+  /// `value` is valid until the next string is read.
   bool string(std::string_view& value) {
     if (!next('"')) return false;
-    const char* const begin = at_;
-    const auto plain = [&] {
-      const char* const from = std::exchange(at_, skip_plain(at_, end_));
-      return std::string_view(from, static_cast<std::size_t>(at_ - from));
-    };
-    const auto ends = [&] { return at_ != end_ && *at_ == '"' && ++at_ != nullptr; };
-    value = plain();
-    if (ends()) return true;
-    decoded_ = value;
-    while (decode_escape()) {
-      value = decoded_ += plain();
-      if (ends()) return true;
-    }
-    at_ = begin - 1;  // not all of it is ASCII
-    const std::optional<Json> document = parse_value();
-    if (document) value = decoded_ = document->template get_ref<const std::string&>();
-    return document.has_value();
+    const Decoded decoded = decode_string(rest(), decoded_.get());
+    at_ += decoded.read;
+    value = {decoded_.get(), decoded.written};
+    return decoded.read > 0;
   }
 
   template <class T>
@@ -831,23 +1024,6 @@ class TextSource {
     return found;
   }
 
-  /// Appends the character that an escape stands for to decoded_, if it is ASCII.
-  bool decode_escape() {
-    const std::string_view text = rest().substr(0, 6);
-    if (text.size() < 2 || text[0] != '\\') return false;
-    const char* const digits = at_ + 2;
-    std::size_t code = index_of(escapes.character[index_of(text[1])]);
-    const bool is_short = code != 0;
-    if (!is_short) {
-      if (text[1] != 'u' || text.size() < 6) return false;
-      if (std::from_chars(digits, digits + 4, code, 16).ptr != digits + 4) return false;
-      if (code >= 0x80) return false;
-    }
-    decoded_ += static_cast<char>(code);
-    at_ += is_short ? 2 : 6;
-    return true;
-  }
-
   /// Gives the text of the value that begins here to nlohmann's parser, which decides whether it is
   /// one. (It would skip a byte order mark, with which only a whole text may begin: give up.)
   std::optional<Json> parse_value() {
@@ -872,7 +1048,8 @@ class TextSource {
 
   const char* at_;
   const char* end_;
-  std::string decoded_;
+  // The last string. As long as the text, but not filled: only what is used of it takes memory.
+  std::unique_ptr<char[]> decoded_;
 };
 
 /// The text of a document. Throws Error for the first string in it that is not UTF-8.
@@ -895,90 +1072,57 @@ std::string dump_document(const Json& document) try {
 template <class Json = nlohmann::json>
 class TextWriter {
  public:
-  std::string take() {
-    text_.resize(size_);
-    return std::move(text_);
-  }
+  std::string take() { return std::string(text_.text()); }
 
   template <class T>
   void write(const T& value) {
     if constexpr (has_members<T>) {
-      put('{');
+      text_.put('{');
       write_members(value, [&](std::string_view name, const auto& item) { member(name, item); });
-      put('}');
+      text_.put('}');
     } else if constexpr (is_integer<T>) {
-      char* const to = room(20);  // -9223372036854775808
-      size_ += static_cast<std::size_t>(std::to_chars(to, to + 20, value).ptr - to);
+      char* const to = text_.room(20);  // -9223372036854775808
+      text_.added(static_cast<std::size_t>(std::to_chars(to, to + 20, value).ptr - to));
     } else {
-      put(dump_document(to_document<DocumentOf<T>>(value)));
+      text_.put(dump_document(to_document<DocumentOf<T>>(value)));
     }
   }
 
   template <class T>
   void write(const std::vector<T>& value) {
-    put('[');
+    text_.put('[');
     for (std::size_t index = 0; index < value.size(); ++index) {
-      if (index > 0) put(',');
+      if (index > 0) text_.put(',');
       with_errors(std::to_string(index), [&] { write(written_value(value[index])); });
     }
-    put(']');
+    text_.put(']');
   }
 
   template <class T>
   void write(const std::map<std::string, T>& value) {
-    put('{');
+    text_.put('{');
     for (const auto& [name, item] : value) {
       with_errors(name, [&, &name = name, &item = item] { member(name, written_value(item)); });
     }
-    put('}');
+    text_.put('}');
   }
 
   void write(const std::string& value) { write(std::string_view{value}); }
 
   void write(std::string_view value) {
-    char* to = room(2 * value.size() + 2);  // each character may need an escape
-    *to++ = '"';
-    const char* const end = value.data() + value.size();
-    for (const char* from = value.data();; ++from) {
-      const char* const plain = std::exchange(from, skip_plain(from, end));
-      to = std::copy(plain, from, to);
-      if (from == end) break;
-      const char letter = escapes.letter[index_of(*from)];
-      if (letter == 'u') return put(dump_document(Json(std::string(value))));
-      *to++ = '\\';
-      *to++ = letter;
-    }
-    *to++ = '"';
-    size_ = static_cast<std::size_t>(to - text_.data());
+    if (!encode_string(value, text_)) dump_document(Json(std::string(value)));  // throws
   }
 
  private:
   template <class T>
   void member(std::string_view name, const T& value) {
-    if (text_[size_ - 1] != '{') put(',');
+    if (text_.text().back() != '{') text_.put(',');
     write(name);
-    put(':');
+    text_.put(':');
     write(value);
   }
 
-  void put(char c) {
-    *room(1) = c;
-    ++size_;
-  }
-
-  void put(const std::string& text) {
-    std::copy(text.begin(), text.end(), room(text.size()));
-    size_ += text.size();
-  }
-
-  /// Where the next bytes go, with room for that many.
-  char* room(std::size_t bytes) {
-    if (text_.size() - size_ < bytes) text_.resize(2 * (size_ + bytes));
-    return text_.data() + size_;
-  }
-
-  std::string text_ = std::string(512, '\0');
-  std::size_t size_{};  // what is used of it
+  Buffer text_;
 };
 
 template <class T>
