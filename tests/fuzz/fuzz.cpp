@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "../container.hpp"
-#include "../ways.hpp"
+#include "../support/container.hpp"
+#include "../support/ways.hpp"
 
 namespace {
 

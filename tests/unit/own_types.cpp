@@ -3,7 +3,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "errors.hpp"
-#include "files.hpp"
+#include "../support/errors.hpp"
+#include "../support/files.hpp"
 
 using nlohmann::json;
 using nlohmann::ordered_json;

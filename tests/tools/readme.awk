@@ -1,4 +1,4 @@
-# Writes what a user will copy from README.md to files of their own, which CMakeLists.txt tests:
+# Writes what a user will copy from README.md to files of their own, which readme.cmake tests:
 #   awk -v dir=DIRECTORY -f readme.awk README.md
 # The second block of C++ becomes 2.cpp, the second of CMake 2.cmake, and the second command line that
 # begins with c++ becomes 2.sh. The first block of text after 2.cpp, which may be what that prints,

@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "errors.hpp"
+#include "../support/errors.hpp"
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

@@ -1,5 +1,5 @@
 // Uses the whole interface once. It is built with each C++ standard and with each setting of
-// nlohmann/json, and every warning is an error: see CMakeLists.txt.
+// nlohmann/json, and every warning is an error: see tests/CMakeLists.txt.
 
 #include <nlohmann/json.hpp>
 
@@ -23,7 +23,7 @@ using json = nlohmann::json;  // as many programs do: the header must not shadow
 #include <string>
 #include <unordered_set>
 
-#include "container.hpp"
+#include "../support/container.hpp"
 
 namespace {
 

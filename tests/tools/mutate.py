@@ -37,11 +37,11 @@ import time
 
 from mutants import Header
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HEADER = "include/oci/state.hpp"
 SUITE = {"faults": ["--abort"], "state_tests": ["--abort"], "races": []}  # in turn, until one fails
-CHECK = "tests/variants.cpp"  # instantiates the header: finds out quickly what does not compile
-EQUIVALENT = "tests/mutate_equivalent.txt"
+CHECK = "tests/compile/variants.cpp"  # instantiates the header: finds out quickly what does not compile
+EQUIVALENT = "tests/tools/mutate_equivalent.txt"
 SAMPLE = 40
 # A function that ends without its return statement crashes.
 FLAGS = "-O0 -w -fsanitize=return -fsanitize-undefined-trap-on-error"

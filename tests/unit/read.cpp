@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "errors.hpp"
-#include "ways.hpp"
+#include "../support/errors.hpp"
+#include "../support/ways.hpp"
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

@@ -1,8 +1,8 @@
-// Each case is a program that the compiler has to refuse: see CMakeLists.txt.
+// Each case is a program that the compiler has to refuse: see tests/CMakeLists.txt.
 
 #include <oci/state.hpp>
 
-#include "container.hpp"
+#include "../support/container.hpp"
 
 namespace {
 

@@ -2,7 +2,7 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <cstdint>
 #include <filesystem>

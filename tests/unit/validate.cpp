@@ -2,15 +2,15 @@
 
 #include <oci/state.hpp>
 
-#include "catch.hpp"
+#include "../support/catch.hpp"
 
 #include <filesystem>
 #include <limits>
 #include <string>
 #include <type_traits>
 
-#include "container.hpp"
-#include "errors.hpp"
+#include "../support/container.hpp"
+#include "../support/errors.hpp"
 
 using oci::ContainerProcessState;
 using oci::ContainerState;

@@ -2,14 +2,14 @@
 # Cuts the power while states are saved, on ext4, xfs and btrfs, and prints a table of what is left.
 # power_cut.cpp says how. Needs root, loop devices and FUSE; installs nothing.
 #
-# Usage: sh tests/power_cut/run.sh [--short] [SEED]
+# Usage: sh tests/system/power_cut/run.sh [--short] [SEED]
 #   --short   ext4 and xfs, some hundreds of crash points each, in two minutes at most
 #
 # The same seed makes the same choices, as far as timing allows. Exits with 1 if a row fails, with 77
 # if it can't run here.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
-root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../../.." && pwd)
 short=''
 file_systems='ext4 xfs btrfs'
 if [ "${1-}" = --short ]; then
@@ -55,7 +55,7 @@ mount -t tmpfs tmpfs $scratch
 export TMPDIR=$scratch
 
 # shellcheck disable=SC2046  # options
-"${CXX:-c++}" -std=c++17 -O1 -I"$root/include" "$root/tests/power_cut/power_cut.cpp" \
+"${CXX:-c++}" -std=c++17 -O1 -I"$root/include" "$root/tests/system/power_cut/power_cut.cpp" \
   $(pkg-config --cflags --libs fuse3) -o "$scratch/power_cut"
 
 # The rows: TYPE;MKFS OPTIONS;MOUNT OPTIONS;WRITER;SAVERS;POINTS;EXPECTED. Linux refuses to mount ext4
