@@ -448,9 +448,9 @@ inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
 
 // ==== Text ======================================================================================
 //
-// What a JSON string is made of, for both directions: characters that stand for themselves, in ASCII
-// or UTF-8, which one function copies and checks; and escapes, which have one table. What is wrong
-// is refused here without a word: the words are the caller's. Used by Messages, Reading and
+// What a JSON string is made of, for both directions: characters that stand for themselves, in
+// ASCII or UTF-8, which one function copies and checks; and escapes, which have one table. What is
+// wrong is refused here without a word: the words are the caller's. Used by Messages, Reading and
 // Writing.
 
 namespace detail {
@@ -1090,8 +1090,9 @@ class Reader {
     return source.boolean(value) || source.refuse("true or false");
   }
 
-  /// Null is none.
-  template <class Source, class T>
+  /// Null is none. (This rule and the next two are for a T that can be made first and read into
+  /// then. If it can't, nlohmann converts the whole.)
+  template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
     value.reset();
     if (source.null()) return true;
@@ -1099,7 +1100,7 @@ class Reader {
   }
 
   /// Null is no elements: Go's encoder writes it for a nil slice.
-  template <class Source, class T>
+  template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::vector<T>& value) {
     value.clear();
     if (source.null()) return true;
@@ -1113,7 +1114,7 @@ class Reader {
     return source.array(read_element) || source.refuse(expected);
   }
 
-  template <class Source, class T, class Compare>
+  template <class Source, class T, class Compare, if_fillable<T> = 0>
   static bool read(Source& source, std::map<std::string, T, Compare>& value) {
     value.clear();
     const auto read_member = [&](std::string_view name, auto& member) {
