@@ -1044,7 +1044,9 @@ using ReadDocument = std::conditional_t<std::is_same_v<T, nlohmann::ordered_json
 /// Whether a T can be made first and read into then.
 template <class T>
 inline constexpr bool is_fillable =
-    std::is_default_constructible_v<T>&& std::is_move_assignable_v<T>;
+    std::conjunction_v<std::is_default_constructible<T>, std::is_move_assignable<T>>;
+template <class T>
+using if_fillable = std::enable_if_t<is_fillable<T>, int>;
 
 class Reader {
  public:
