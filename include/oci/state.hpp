@@ -1286,19 +1286,15 @@ class DocumentSource {
 
 // ---- Making a document
 
-/// What a text is: a document, or the first Error in it.
-template <class Json>
-struct Parsed {
-  Json document;  // complete if there is no error
-  std::optional<Error> error;
-};
-
 /// Makes a document from the events of nlohmann's parser, as its own parse() does, but refuses
 /// duplicate names, and keeps the first Error instead of throwing it.
 template <class Json>
 class DocumentBuilder {
  public:
-  DocumentBuilder(std::string_view text, Parsed<Json>& parsed) : text_(text), parsed_(parsed) {}
+  DocumentBuilder(std::string_view text, Json& document) : text_(text), document_(document) {}
+
+  /// The first, if any.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   // The events. The parser stops if one returns false.
   bool null() { return add(nullptr); }
@@ -1318,7 +1314,7 @@ class DocumentBuilder {
     const auto [member, is_new] = object.container->emplace(std::move(name), nullptr);
     object.member = member;
     if (is_new) return true;
-    parsed_.error.emplace(pointer(), detail::duplicate_member(member.key()).message());
+    error_.emplace(pointer(), detail::duplicate_member(member.key()).message());
     return false;
   }
 
@@ -1336,7 +1332,7 @@ class DocumentBuilder {
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
     const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
     const std::size_t column = position - line_begin;
-    parsed_.error.emplace(
+    error_.emplace(
         "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
     return false;
   }
@@ -1377,8 +1373,8 @@ class DocumentBuilder {
   Json& put(Json value) {
     has_found_value_ = true;
     if (levels_.empty()) {
-      parsed_.document = std::move(value);
-      return parsed_.document;
+      document_ = std::move(value);
+      return document_;
     }
     Level& level = levels_.back();
     if (level.container->is_array()) {
@@ -1416,24 +1412,25 @@ class DocumentBuilder {
   }
 
   std::string_view text_;
-  Parsed<Json>& parsed_;
+  Json& document_;
+  std::optional<Error> error_;
   std::vector<Level> levels_;  // innermost last
   bool has_found_value_{};
 };
 
-/// Has nlohmann's parser read the whole text. (Not in line: the parser is large, and one copy of it
-/// serves both sources.)
+/// Has nlohmann's parser read the whole text. Returns the first Error in it; if there is none,
+/// `document` is complete. (Not in line: the parser is large, and one copy of it serves both
+/// sources.)
 template <class Json>
-[[gnu::noinline]] Parsed<Json> parse_document(std::string_view text) {
-  Parsed<Json> parsed;
-  DocumentBuilder<Json> builder(text, parsed);
+[[gnu::noinline]] std::optional<Error> parse_document(std::string_view text, Json& document) {
+  DocumentBuilder<Json> builder(text, document);
   const std::size_t nul = text.find('\0');  // nlohmann's parser takes it for the end.
   if (nul != std::string_view::npos) {
     builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
   } else {
     Json::sax_parse(text.begin(), text.end(), &builder);
   }
-  return parsed;
+  return builder.error();
 }
 
 /// The T that a text holds which the text source does not know, or the Error in it. This is slower,
@@ -1441,15 +1438,16 @@ template <class Json>
 template <class T>
 T parse_by_document(std::string_view text) {
   using Json = ReadDocument<T>;
-  const Parsed<Json> parsed = detail::parse_document<Json>(text);
-  if (parsed.error) throw Error(*parsed.error);
+  Json document;
+  const auto error = detail::parse_document(text, document);
+  if (error) throw Error(*error);
   if constexpr (is_fillable<T>) {
     T value{};
-    DocumentSource<Json> source(parsed.document);
+    DocumentSource<Json> source(document);
     Reader::read(source, value);
     return value;
   } else if constexpr (detail::is_readable<T>()) {
-    return detail::converted([&] { return parsed.document.template get<T>(); });
+    return detail::converted([&] { return document.template get<T>(); });
   }
 }
 
@@ -1531,7 +1529,8 @@ class TextSource {
   template <class Json = nlohmann::json>
   bool skip() {
     const std::string_view value = value_text();
-    return !value.empty() && !detail::parse_document<Json>(value).error;
+    Json ignored;
+    return !value.empty() && !detail::parse_document(value, ignored);
   }
 
   template <class T>
@@ -1539,12 +1538,12 @@ class TextSource {
     using Json = ReadDocument<T>;
     const std::string_view text = value_text();
     if (text.empty()) return false;
-    Parsed<Json> parsed = detail::parse_document<Json>(text);
-    if (parsed.error) return false;
+    Json document;
+    if (detail::parse_document(text, document)) return false;
     if constexpr (std::is_same_v<T, Json>) {
-      value = std::move(parsed.document);
+      value = std::move(document);
     } else {
-      DocumentSource<Json>(parsed.document).convert(value);
+      DocumentSource<Json>(document).convert(value);
     }
     return true;
   } catch (...) {
