@@ -448,193 +448,214 @@ inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
 
 // ==== Text ======================================================================================
 //
-// What a JSON string is made of. Used by Messages, Reading and Writing.
+// What a JSON string is made of, for both directions: characters that stand for themselves, in
+// ASCII or UTF-8, which one function copies and checks; and escapes, which have one table. What is
+// wrong is refused here without a word: the words are the caller's. Used by Messages, Reading and
+// Writing.
 
 namespace detail {
 
-// What a JSON string is made of: characters that stand for themselves, and escapes. Reader and
-// writer share the first, and each has a table for the second. A text that is wrong ends the
-// work here; then nlohmann's parser or dump() decides, and has the words.
-
 constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
 
-/// The size of the character that begins with these four bytes, of which the first is the highest;
-/// 0 if they are not UTF-8. Comparing numbers instead of bytes takes three steps for any length:
-/// the bytes that follow are 10xxxxxx, the code point is not too small for its length, and it is
-/// one.
+/// The size of the character that these four bytes begin with, the first of them the highest; 0 if
+/// they are not UTF-8. As one number, all of them are checked at once: against the first and the
+/// last character of each size, less the surrogates, and for the 10xxxxxx of those that follow.
 constexpr std::size_t character_size(std::uint32_t bytes) {
   if (bytes < 0x80000000) return 1;
   if (bytes < 0xE0000000) {
-    const bool follows = (bytes & 0x00C00000) == 0x00800000;
-    return follows && bytes >= 0xC2800000 ? 2 : 0;
+    return bytes >= 0xC2800000 && (bytes & 0x00C00000) == 0x00800000 ? 2 : 0;
   }
   if (bytes < 0xF0000000) {
-    const bool follow = (bytes & 0x00C0C000) == 0x00808000;
     const bool surrogate = 0xEDA00000 <= bytes && bytes < 0xEE000000;
-    return follow && bytes >= 0xE0A00000 && !surrogate ? 3 : 0;
+    return bytes >= 0xE0A00000 && !surrogate && (bytes & 0x00C0C000) == 0x00808000 ? 3 : 0;
   }
-  const bool follow = (bytes & 0x00C0C0C0) == 0x00808080;
-  return follow && 0xF0900000 <= bytes && bytes < 0xF4900000 ? 4 : 0;
+  const bool in_range = 0xF0900000 <= bytes && bytes < 0xF4900000;
+  return in_range && (bytes & 0x00C0C0C0) == 0x00808080 ? 4 : 0;
 }
 
 /// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
 inline std::size_t character_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? byte_of(text[i]) : 0; };
+  const auto byte = [&](std::size_t i) { return i < text.size() ? detail::byte_of(text[i]) : 0; };
   const std::uint32_t bytes = byte(0) << 24U | byte(1) << 16U | byte(2) << 8U | byte(3);
-  return text.empty() ? 0 : character_size(bytes);
+  return text.empty() ? 0 : detail::character_size(bytes);
 }
 
-/// Whether the ASCII character stands for itself in a JSON string.
-constexpr bool is_plain(char c) { return c >= ' ' && c != '"' && c != '\\'; }
-
-/// How many of the eight bytes at `at` are plain ASCII characters, up to the first that is none.
-/// Without a branch for each byte: one that is not plain sets the highest bit in one of the terms.
-inline std::size_t plain_size(const char* at) {
-  const auto byte = [&](std::size_t i) { return std::uint64_t{byte_of(at[i])} << 8 * i; };
-  const std::uint64_t bytes =  // one instruction, for either order of bytes
-      byte(0) | byte(1) | byte(2) | byte(3) | byte(4) | byte(5) | byte(6) | byte(7);
-  constexpr std::uint64_t each = 0x0101010101010101;
-  const std::uint64_t quote = (bytes ^ each * '"') - each;
-  const std::uint64_t backslash = (bytes ^ each * '\\') - each;
-  const std::uint64_t marks = (bytes | quote | backslash | (bytes - each * ' ')) & each * 0x80;
-  const std::uint64_t below = (marks & (0 - marks)) - 1;  // the bits below the first mark
-  return ((below >> 7U & each) * each) >> 56U;            // the bytes among them
+/// Whether the lowest byte of a number is its first in memory, as on most machines.
+inline bool is_little_endian() {
+  const std::uint16_t number = 1;
+  char first = 0;
+  std::memcpy(&first, &number, 1);
+  return first == 1;
 }
 
-/// Copies characters that stand for themselves in a JSON string, up to the first byte of `text`
-/// that begins none. Returns their size. `to` has room for the whole text: eight bytes are copied
-/// before it is known how many of them count, which is faster than to copy what does.
+/// A number that has this byte eight times.
+constexpr std::uint64_t eight_of(unsigned char byte) {
+  return std::uint64_t{0x0101010101010101} * byte;
+}
+
+/// Copies the next eight bytes of `text` from `index` on to the same index of `to`. Returns them as
+/// a number, the first of them the lowest; for each that the text lacks, it has a quote.
+inline std::uint64_t copy_eight(std::string_view text, std::size_t index, char* to) {
+  std::uint64_t bytes = detail::eight_of('"');
+  if (text.size() - index >= 8 && detail::is_little_endian()) {
+    std::memcpy(&bytes, text.data() + index, 8);
+    std::memcpy(to + index, &bytes, 8);
+    return bytes;
+  }
+  for (std::size_t i = std::min<std::size_t>(text.size(), index + 8); i > index; --i) {
+    bytes = bytes << 8U | detail::byte_of(text[i - 1]);
+    to[i - 1] = text[i - 1];
+  }
+  return bytes;
+}
+
+/// How many of eight bytes, from the lowest on, are ASCII that stands for itself in a JSON string:
+/// no quote, no backslash, no control character. It takes no branch: a byte that is not plain sets
+/// its highest bit in one of the terms of `marks`, and the bytes below the lowest mark are counted.
+constexpr std::size_t plain_size(std::uint64_t bytes) {
+  const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
+  const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
+  const std::uint64_t controls = bytes - detail::eight_of(' ');
+  const std::uint64_t marks = (bytes | quotes | backslashes | controls) & detail::eight_of(0x80);
+  if (marks == 0) return 8;
+  const std::uint64_t below = ((marks & (0 - marks)) - 1) >> 7U;
+  return ((below & detail::eight_of(1)) * detail::eight_of(1)) >> 56U;
+}
+
+/// The lowest four bytes of eight, the lowest of them the highest.
+constexpr std::uint32_t reversed(std::uint64_t bytes) {
+  const auto four = static_cast<std::uint32_t>(bytes);
+  return four << 24U | (four & 0xFF00U) << 8U | (four >> 8U & 0xFF00U) | four >> 24U;
+}
+
+/// Copies the characters at the beginning of `text` that stand for themselves in a JSON string to
+/// `to`, which has room for the whole text. Returns their size. It copies eight bytes before it
+/// looks at them, as that takes one instruction each way; those that do not count are overwritten.
 inline std::size_t copy_characters(std::string_view text, char* to) {
   std::size_t index = 0;
-  while (text.size() - index >= 8) {
-    const char* const at = text.data() + index;
-    std::memcpy(to + index, at, 8);
-    const std::size_t size = byte_of(*at) < 0x80 ? plain_size(at) : character_size({at, 4});
-    if (size == 0) return index;
-    index += size;
+  for (;;) {
+    const std::uint64_t bytes = detail::copy_eight(text, index, to);
+    if ((bytes & 0x80U) == 0) {
+      const std::size_t size = detail::plain_size(bytes);
+      index += size;
+      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+    } else {
+      const std::size_t size = detail::character_size(detail::reversed(bytes));
+      if (size == 0) return index;
+      index += size;
+    }
   }
-  while (index < text.size()) {
-    const std::size_t size = character_size(text.substr(index));
-    if (size == 0 || (size == 1 && !is_plain(text[index]))) break;
-    std::memcpy(to + index, text.data() + index, size);
-    index += size;
-  }
-  return index;
 }
 
-/// An escape of the writer's.
+/// How the writer escapes a character: `size` bytes of `text`; 0 if it does not.
 struct Escape {
-  char text[7]{};
-  unsigned char size{};  // 0: the character has none
+  char text[7];
+  unsigned char size;
 };
 
-/// The escapes of the writer, by character.
-struct EscapeTable {
-  Escape of[256]{};
+struct Escapes {
+  Escape of_character[256]{};
+  char of_letter[256]{};          // the character for the letter behind a backslash, or 0
+  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
 
-  constexpr EscapeTable() {
+  constexpr Escapes() {
     constexpr char digits[] = "0123456789abcdef";
     for (std::size_t c = 0; c < ' '; ++c) {
-      of[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
+      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
     }
-    for (const char* pair : {"\"\"", "\\\\", "\bb", "\ff", "\nn", "\rr", "\tt"}) {
-      of[byte_of(pair[0])] = {{'\\', pair[1]}, 2};
+    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
+      of_letter[detail::byte_of(pair[0])] = pair[1];
+    }
+    of_letter[detail::byte_of('/')] = '/';
+    for (std::uint32_t& value : of_digit) value = 0x10000;
+    for (std::uint32_t value = 0; value < 16; ++value) {
+      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
+      of_digit[detail::byte_of(digits[value])] = value;
     }
   }
 };
-inline constexpr EscapeTable escapes{};
-
-/// The escapes of the reader: the character for a letter behind the backslash, and the value of a
-/// hexadecimal digit.
-struct UnescapeTable {
-  char character[256]{};       // 0: there is no such escape
-  std::uint32_t digit[256]{};  // 0x10000: it is no digit
-
-  constexpr UnescapeTable() {
-    for (const char* pair : {"\"\"", "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      character[byte_of(pair[0])] = pair[1];
-    }
-    for (std::uint32_t& value : digit) value = 0x10000;
-    for (std::uint32_t i = 0; i < 10; ++i) digit['0' + i] = i;
-    for (std::uint32_t i = 10; i < 16; ++i) digit['a' + i - 10] = digit['A' + i - 10] = i;
-  }
-};
-inline constexpr UnescapeTable unescapes{};
+inline constexpr Escapes escapes{};
 
 /// How much of a text was read, and how much was written for it. Nothing read: the reader gave up.
 struct Decoded {
   std::size_t read;
   std::size_t written;
 };
+inline constexpr Decoded gave_up{0, 0};
 
 /// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
 inline std::uint32_t code_unit(std::string_view text) {
   if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return 0x10000;
-  const auto digit = [&](std::size_t i) { return unescapes.digit[byte_of(text[i])]; };
+  const auto digit = [&](std::size_t i) { return escapes.of_digit[detail::byte_of(text[i])]; };
   return digit(2) << 12U | digit(3) << 8U | digit(4) << 4U | digit(5);
 }
 
-/// Writes the UTF-8 of a code point to `to`, and returns its size.
-inline std::size_t put_character(std::uint32_t code, char* to) {
-  const auto follow = [&](unsigned shift) {
-    return static_cast<char>(0x80U | (code >> shift & 0x3FU));
+/// Writes a code point in UTF-8 to `to`. Returns its size.
+inline std::size_t put_code_point(std::uint32_t code, char* to) {
+  const auto put = [&](std::size_t index, std::uint32_t byte) {
+    to[index] = static_cast<char>(byte);
   };
+  const auto follow = [&](unsigned shift) { return 0x80U | (code >> shift & 0x3FU); };
   if (code < 0x80) {
-    to[0] = static_cast<char>(code);
+    put(0, code);
     return 1;
   }
   if (code < 0x800) {
-    to[0] = static_cast<char>(0xC0U | code >> 6U);
-    to[1] = follow(0);
+    put(0, 0xC0U | code >> 6U);
+    put(1, follow(0));
     return 2;
   }
   if (code < 0x10000) {
-    to[0] = static_cast<char>(0xE0U | code >> 12U);
-    to[1] = follow(6);
-    to[2] = follow(0);
+    put(0, 0xE0U | code >> 12U);
+    put(1, follow(6));
+    put(2, follow(0));
     return 3;
   }
-  to[0] = static_cast<char>(0xF0U | code >> 18U);
-  to[1] = follow(12);
-  to[2] = follow(6);
-  to[3] = follow(0);
+  put(0, 0xF0U | code >> 18U);
+  put(1, follow(12));
+  put(2, follow(6));
+  put(3, follow(0));
   return 4;
 }
 
-/// Decodes the escape with which `text` begins.
+/// Decodes the escape with which `text` begins; two of them, if they are a pair of surrogates.
 inline Decoded decode_escape(std::string_view text, char* to) {
-  if (text.size() < 2 || text[0] != '\\') return {0, 0};
-  *to = unescapes.character[byte_of(text[1])];
+  if (text.size() < 2 || text[0] != '\\') return gave_up;
+  *to = escapes.of_letter[detail::byte_of(text[1])];
   if (*to != '\0') return {2, 1};
-  const std::uint32_t code = code_unit(text);
-  if (code < 0xD800 || (0xE000 <= code && code < 0x10000)) return {6, put_character(code, to)};
-  if (code >= 0xDC00) return {0, 0};
-  const std::uint32_t low = code_unit(text.substr(6));
-  if (low < 0xDC00 || 0xE000 <= low) return {0, 0};
-  return {12, put_character(0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00), to)};
+  const std::uint32_t code = detail::code_unit(text);
+  const bool is_unit = code < 0x10000;
+  const bool is_surrogate = 0xD800 <= code && code < 0xE000;
+  if (is_unit && !is_surrogate) return {6, detail::put_code_point(code, to)};
+  if (!is_unit || code >= 0xDC00) return gave_up;
+  text.remove_prefix(6);
+  const std::uint32_t low = detail::code_unit(text);
+  if (low < 0xDC00 || low >= 0xE000) return gave_up;
+  return {12, detail::put_code_point(0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00), to)};
 }
 
-/// Decodes the JSON string in `text` whose opening quote has been read, up to and with its closing
-/// quote, to `to`, which has room for the whole text.
-inline Decoded decode_string(std::string_view text, char* to) {
-  std::size_t read = 0;
-  std::size_t written = 0;
+/// Decodes the JSON string in `text`, which begins behind the opening quote, to `to`, which has
+/// room for the whole text. What is read ends with the closing quote.
+inline Decoded decode_string(std::string_view text, char* const to) {
+  const std::size_t size = text.size();
+  char* end = to;
   for (;;) {
-    const std::size_t size = copy_characters(text.substr(read), to + written);
-    read += size;
-    written += size;
-    if (read == text.size()) return {0, 0};
-    if (text[read] == '"') return {read + 1, written};
-    do {
-      const Decoded escape = decode_escape(text.substr(read), to + written);
-      if (escape.read == 0) return {0, 0};
-      read += escape.read;
-      written += escape.written;
-    } while (read < text.size() && text[read] == '\\');
+    const std::size_t copied = detail::copy_characters(text, end);
+    text.remove_prefix(copied);
+    end += copied;
+    if (text.empty()) return gave_up;
+    if (text[0] == '"') return {size - text.size() + 1, static_cast<std::size_t>(end - to)};
+    do {  // escapes often come in a row
+      const Decoded escape = detail::decode_escape(text, end);
+      if (escape.read == 0) return gave_up;
+      text.remove_prefix(escape.read);
+      end += escape.written;
+    } while (!text.empty() && text[0] == '\\');
   }
 }
 
-/// Text that grows at its end. No std::string, which would fill it with zeros first.
+/// Text that grows at its end. No std::string: that would fill with zeros what it grows by.
 class Buffer {
  public:
   [[nodiscard]] std::string_view text() const { return {data_.get(), size_}; }
@@ -648,18 +669,18 @@ class Buffer {
 
   void put(char c) {
     *room(1) = c;
-    ++size_;
+    added(1);
   }
   void put(std::string_view text) {
-    std::memcpy(room(text.size()), text.data(), text.size());
-    size_ += text.size();
+    std::copy(text.begin(), text.end(), room(text.size()));
+    added(text.size());
   }
 
  private:
   void grow(std::size_t bytes) {
     capacity_ = 2 * (size_ + bytes);
     std::unique_ptr<char[]> data(new char[capacity_]);
-    std::memcpy(data.get(), data_.get(), size_);
+    std::copy_n(data_.get(), size_, data.get());
     data_ = std::move(data);
   }
 
@@ -668,22 +689,22 @@ class Buffer {
   std::unique_ptr<char[]> data_{new char[capacity_]};
 };
 
-/// Adds `text` as a JSON string to `to`. Returns whether it is UTF-8; if it is not, a part is
-/// added.
+/// Adds `text` as a JSON string to `to`. Returns false, with a part of it added, if it is not
+/// UTF-8.
 inline bool encode_string(std::string_view text, Buffer& to) {
   to.put('"');
   for (;;) {
-    const std::size_t size = copy_characters(text, to.room(text.size()));
-    to.added(size);
-    text.remove_prefix(size);
+    const std::size_t copied = detail::copy_characters(text, to.room(text.size()));
+    text.remove_prefix(copied);
+    to.added(copied);
     if (text.empty()) break;
     do {
-      const Escape& escape = escapes.of[byte_of(text[0])];
+      const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
       if (escape.size == 0) return false;
       std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
       to.added(escape.size);
       text.remove_prefix(1);
-    } while (!text.empty() && escapes.of[byte_of(text[0])].size != 0);
+    } while (!text.empty() && escapes.of_character[detail::byte_of(text[0])].size != 0);
   }
   to.put('"');
   return true;
@@ -738,8 +759,12 @@ inline Error mismatch(const std::string& expected, const std::string& found) {
   return {"", "expected " + expected + ", found " + found};
 }
 
-inline Error missing_member(std::string_view name) {
+inline Error absent_member(std::string_view name) {
   return detail::mismatch("a member named " + detail::quoted(name), "none");
+}
+
+inline Error duplicate_member(std::string_view name) {
+  return detail::mismatch("one member named " + detail::quoted(name), "two");
 }
 
 /// A step of a JSON Pointer: "/" and the name, in which "~" is "~0" and "/" is "~1".
@@ -957,7 +982,9 @@ std::optional<std::string_view> first_absent(const T& object, IsThere is_there) 
 // parse() reads the text source. If that gives up, parse_by_document() makes the document, and what
 // the document says counts. What a source offers to the rules:
 //
-//   refuse(expected)      the value is not what the rule expected: throws, or returns false
+//   refuse(expected), refuse_absent(name), refuse_duplicate(name)
+//                         the value is not what the rule expected, or does not have the member, or
+//                         has two of that name: throws, or returns false
 //   null(), boolean(b), integer(i), string(s)
 //                         whether the value is one, which is then read
 //   array(read_element), object(read_member)
@@ -1006,7 +1033,7 @@ class SeenMembers {
     return is_new;
   }
 
-  bool contains(std::size_t place) const {
+  [[nodiscard]] bool contains(std::size_t place) const {
     return place < first_.size() ? first_[place] : others_.count(place) > 0;
   }
 
@@ -1023,7 +1050,9 @@ using ReadDocument = std::conditional_t<std::is_same_v<T, nlohmann::ordered_json
 /// Whether a T can be made first and read into then.
 template <class T>
 inline constexpr bool is_fillable =
-    std::is_default_constructible_v<T>&& std::is_move_assignable_v<T>;
+    std::conjunction_v<std::is_default_constructible<T>, std::is_move_assignable<T>>;
+template <class T>
+using if_fillable = std::enable_if_t<is_fillable<T>, int>;
 
 class Reader {
  public:
@@ -1069,8 +1098,9 @@ class Reader {
     return source.boolean(value) || source.refuse("true or false");
   }
 
-  /// Null is none.
-  template <class Source, class T>
+  /// Null is none. (This rule and the next two are for a T that can be made first and read into
+  /// then. If it can't, nlohmann converts the whole.)
+  template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
     value.reset();
     if (source.null()) return true;
@@ -1078,7 +1108,7 @@ class Reader {
   }
 
   /// Null is no elements: Go's encoder writes it for a nil slice.
-  template <class Source, class T>
+  template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::vector<T>& value) {
     value.clear();
     if (source.null()) return true;
@@ -1092,7 +1122,7 @@ class Reader {
     return source.array(read_element) || source.refuse(expected);
   }
 
-  template <class Source, class T, class Compare>
+  template <class Source, class T, class Compare, if_fillable<T> = 0>
   static bool read(Source& source, std::map<std::string, T, Compare>& value) {
     value.clear();
     const auto read_member = [&](std::string_view name, auto& member) {
@@ -1102,7 +1132,7 @@ class Reader {
       const bool is_last = value.empty() || is_less(value.rbegin()->first, key);
       const auto place = is_last ? value.end() : value.lower_bound(key);
       const bool is_duplicate = place != value.end() && !is_less(key, place->first);
-      if (is_duplicate) return false;  // Of a text: a document has none.
+      if (is_duplicate) return source.refuse_duplicate(name);
       return read(member, value.try_emplace(place, std::move(key))->second);
     };
     const auto expected = std::is_same_v<T, std::string> ? "an object of strings" : "an object";
@@ -1143,12 +1173,13 @@ class Reader {
         // The name lasts until the value is read: it is not looked at again after that.
         if (!is_known && name == listed) {
           is_known = true;
-          is_read = seen.insert(place) && read(member, value);
+          is_read = seen.insert(place) ? read(member, value) : source.refuse_duplicate(name);
         }
         ++place;
       });
       if (is_known) return is_read;
-      return ignored.emplace(name).second && member.skip();
+      const bool is_new = ignored.emplace(name).second;
+      return is_new ? member.skip() : source.refuse_duplicate(name);
     };
     if (!source.object(read_member)) return source.refuse("an object");
     const auto absent = detail::first_absent(
@@ -1174,14 +1205,15 @@ class DocumentSource {
  public:
   explicit DocumentSource(const Json& document) : document_(document) {}
 
-  bool refuse(const std::string& expected) const {
+  [[nodiscard]] bool refuse(const std::string& expected) const {
     throw detail::mismatch(expected, detail::description(document_));
   }
-  static bool refuse_absent(std::string_view name) { throw detail::missing_member(name); }
+  static bool refuse_absent(std::string_view name) { throw detail::absent_member(name); }
+  static bool refuse_duplicate(std::string_view name) { throw detail::duplicate_member(name); }
 
   static bool skip() { return true; }
 
-  bool null() const { return document_.is_null(); }
+  [[nodiscard]] bool null() const { return document_.is_null(); }
 
   bool boolean(bool& value) const {
     if (!document_.is_boolean()) return false;
@@ -1207,7 +1239,7 @@ class DocumentSource {
   }
 
   template <class Read>
-  bool array(Read read_element) const {
+  [[nodiscard]] bool array(Read read_element) const {
     if (!document_.is_array()) return false;
     for (std::size_t index = 0; index < document_.size(); ++index) {
       DocumentSource element(document_[index]);
@@ -1217,7 +1249,7 @@ class DocumentSource {
   }
 
   template <class Read>
-  bool object(Read read_member) const {
+  [[nodiscard]] bool object(Read read_member) const {
     if (!document_.is_object()) return false;
     for (const auto& item : document_.items()) {
       DocumentSource member(item.value());
@@ -1255,14 +1287,14 @@ class DocumentSource {
 // ---- Making a document
 
 /// Makes a document from the events of nlohmann's parser, as its own parse() does, but refuses
-/// duplicate names. It keeps the first Error instead of throwing it.
+/// duplicate names, and keeps the first Error instead of throwing it.
 template <class Json>
 class DocumentBuilder {
  public:
-  explicit DocumentBuilder(std::string_view text) : text_(text) {}
+  DocumentBuilder(std::string_view text, Json& document) : text_(text), document_(document) {}
 
-  Json document;               // complete if there is no error
-  std::optional<Error> error;  // the first
+  /// The first, if any.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   // The events. The parser stops if one returns false.
   bool null() { return add(nullptr); }
@@ -1282,8 +1314,7 @@ class DocumentBuilder {
     const auto [member, is_new] = object.container->emplace(std::move(name), nullptr);
     object.member = member;
     if (is_new) return true;
-    const std::string expected = "one member named " + detail::quoted(member.key());
-    error.emplace(pointer(), detail::mismatch(expected, "two").message());
+    error_.emplace(pointer(), detail::duplicate_member(member.key()).message());
     return false;
   }
 
@@ -1301,7 +1332,7 @@ class DocumentBuilder {
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
     const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
     const std::size_t column = position - line_begin;
-    error.emplace(
+    error_.emplace(
         "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
     return false;
   }
@@ -1342,8 +1373,8 @@ class DocumentBuilder {
   Json& put(Json value) {
     has_found_value_ = true;
     if (levels_.empty()) {
-      document = std::move(value);
-      return document;
+      document_ = std::move(value);
+      return document_;
     }
     Level& level = levels_.back();
     if (level.container->is_array()) {
@@ -1370,7 +1401,7 @@ class DocumentBuilder {
   }
 
   /// The JSON Pointer of the member that is being read.
-  std::string pointer() const {
+  [[nodiscard]] std::string pointer() const {
     std::string pointer;
     for (const Level& level : levels_) {
       const bool is_array = level.container->is_array();
@@ -1381,22 +1412,25 @@ class DocumentBuilder {
   }
 
   std::string_view text_;
+  Json& document_;
+  std::optional<Error> error_;
   std::vector<Level> levels_;  // innermost last
   bool has_found_value_{};
 };
 
-/// The document that the text holds, or the Error. (Not in line, as nlohmann's parser is large: one
-/// copy of it serves both sources.)
+/// Has nlohmann's parser read the whole text. Returns the first Error in it; if there is none,
+/// `document` is complete. (Not in line: the parser is large, and one copy of it serves both
+/// sources.)
 template <class Json>
-[[gnu::noinline]] DocumentBuilder<Json> build_document(std::string_view text) {
-  DocumentBuilder<Json> builder(text);
+[[gnu::noinline]] std::optional<Error> parse_document(std::string_view text, Json& document) {
+  DocumentBuilder<Json> builder(text, document);
   const std::size_t nul = text.find('\0');  // nlohmann's parser takes it for the end.
   if (nul != std::string_view::npos) {
     builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
   } else {
     Json::sax_parse(text.begin(), text.end(), &builder);
   }
-  return builder;
+  return builder.error();
 }
 
 /// The T that a text holds which the text source does not know, or the Error in it. This is slower,
@@ -1404,15 +1438,16 @@ template <class Json>
 template <class T>
 T parse_by_document(std::string_view text) {
   using Json = ReadDocument<T>;
-  const DocumentBuilder<Json> builder = detail::build_document<Json>(text);
-  if (builder.error) throw Error(*builder.error);
+  Json document;
+  const auto error = detail::parse_document(text, document);
+  if (error) throw Error(*error);
   if constexpr (is_fillable<T>) {
     T value{};
-    DocumentSource<Json> source(builder.document);
+    DocumentSource<Json> source(document);
     Reader::read(source, value);
     return value;
   } else if constexpr (detail::is_readable<T>()) {
-    return detail::converted([&] { return builder.document.template get<T>(); });
+    return detail::converted([&] { return document.template get<T>(); });
   }
 }
 
@@ -1430,6 +1465,7 @@ class TextSource {
 
   static bool refuse(const std::string&) { return false; }
   static bool refuse_absent(std::string_view) { return false; }
+  static bool refuse_duplicate(std::string_view) { return false; }
 
   bool at_end() {
     skip_space();
@@ -1493,7 +1529,8 @@ class TextSource {
   template <class Json = nlohmann::json>
   bool skip() {
     const std::string_view value = value_text();
-    return !value.empty() && !detail::build_document<Json>(value).error;
+    Json ignored;
+    return !value.empty() && !detail::parse_document(value, ignored);
   }
 
   template <class T>
@@ -1501,12 +1538,12 @@ class TextSource {
     using Json = ReadDocument<T>;
     const std::string_view text = value_text();
     if (text.empty()) return false;
-    DocumentBuilder<Json> builder = detail::build_document<Json>(text);
-    if (builder.error) return false;
+    Json document;
+    if (detail::parse_document(text, document)) return false;
     if constexpr (std::is_same_v<T, Json>) {
-      value = std::move(builder.document);
+      value = std::move(document);
     } else {
-      DocumentSource<Json>(builder.document).convert(value);
+      DocumentSource<Json>(document).convert(value);
     }
     return true;
   } catch (...) {
@@ -1720,7 +1757,7 @@ class Writer {
     sink.end_object();
     const auto absent = detail::first_absent(
         object, [](std::size_t, const auto& value) { return !is_none(value); });
-    if (absent) throw detail::missing_member(*absent);
+    if (absent) throw detail::absent_member(*absent);
   }
 
   template <class Sink, class T>
@@ -1770,7 +1807,7 @@ class Writer {
 /// Makes a JSON text, the same as nlohmann's dump() makes of the document.
 class TextSink {
  public:
-  std::string text() const { return std::string(text_.text()); }
+  [[nodiscard]] std::string text() const { return std::string(text_.text()); }
 
   void null() { text_.put("null"); }
 
