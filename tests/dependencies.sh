@@ -1,5 +1,5 @@
 # For run.sh here and in examples/: what a build needs, and where it is. Source it, then call
-# need_build_tools and configure.
+# need_build_tools and find_build_directory.
 # shellcheck shell=sh
 
 # Whether the compiler finds the header $1. It only looks: to compile one takes seconds.
@@ -47,9 +47,9 @@ need_build_tools() {
   echo "Not installed, so CMake will download them (Debian's packages):$libraries"
 }
 
-# Configures the project $root in the build directory, $BUILD_DIR or else build/ in the project, with
-# the options $@. A directory that was made with another compiler than $CXX begins anew.
-configure() {
+# Sets $build to the build directory of the project in $root: $BUILD_DIR, or else build/ in the project.
+# One that was made with another compiler than $CXX begins anew.
+find_build_directory() {
   build=${BUILD_DIR:-$root/build}
   if ! mkdir -p "$build" || ! [ -w "$build" ]; then
     echo "Cannot write to $build: BUILD_DIR=DIRECTORY takes another place." >&2
@@ -57,14 +57,13 @@ configure() {
   fi
   build=$(CDPATH='' cd -- "$build" && pwd)
   cached=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
-  if [ -n "$cached" ] && [ -n "${CXX-}" ]; then
-    wanted=$(command -v "${CXX%% *}" || true)
-    if [ "$cached" != "$wanted" ]; then
-      echo "$build was made with $cached: begins anew, with $wanted."
-      rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
-    fi
-  elif [ -n "$cached" ] && [ "$cached" != "$(command -v c++)" ]; then
-    echo "The compiler is $cached, as in the last run (CXX=COMPILER takes another one)."
+  wanted=${CXX:-c++}
+  wanted=$(command -v "${wanted%% *}" || true)
+  [ -n "$cached" ] && [ "$cached" != "$wanted" ] || return 0
+  if [ -n "${CXX-}" ]; then
+    echo "$build was made with $cached, and begins anew with $wanted."
+    rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
+  else
+    echo "The compiler is $cached, as before (CXX=COMPILER takes another one)."
   fi
-  cmake -S "$root" -B "$build" "$@"
 }

@@ -5,10 +5,11 @@
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/tests/dependencies.sh"
-need_build_tools tests
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+need_build_tools tests
 [ $# != 0 ] || echo "Builds all tests, then runs them: about three minutes on two cores."
-configure -DOCI_STATE_BUILD_TESTS=ON -DOCI_STATE_BUILD_EXAMPLES=ON
+find_build_directory
+cmake -S "$root" -B "$build" -DOCI_STATE_BUILD_TESTS=ON -DOCI_STATE_BUILD_EXAMPLES=ON
 cd "$build"
 
 if [ $# = 0 ]; then
