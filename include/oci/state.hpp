@@ -759,8 +759,12 @@ inline Error mismatch(const std::string& expected, const std::string& found) {
   return {"", "expected " + expected + ", found " + found};
 }
 
-inline Error missing_member(std::string_view name) {
+inline Error absent_member(std::string_view name) {
   return detail::mismatch("a member named " + detail::quoted(name), "none");
+}
+
+inline Error duplicate_member(std::string_view name) {
+  return detail::mismatch("one member named " + detail::quoted(name), "two");
 }
 
 /// A step of a JSON Pointer: "/" and the name, in which "~" is "~0" and "/" is "~1".
@@ -978,7 +982,9 @@ std::optional<std::string_view> first_absent(const T& object, IsThere is_there) 
 // parse() reads the text source. If that gives up, parse_by_document() makes the document, and what
 // the document says counts. What a source offers to the rules:
 //
-//   refuse(expected)      the value is not what the rule expected: throws, or returns false
+//   refuse(expected), refuse_absent(name), refuse_duplicate(name)
+//                         the value is not what the rule expected, or does not have the member, or
+//                         has two of that name: throws, or returns false
 //   null(), boolean(b), integer(i), string(s)
 //                         whether the value is one, which is then read
 //   array(read_element), object(read_member)
@@ -1027,7 +1033,7 @@ class SeenMembers {
     return is_new;
   }
 
-  bool contains(std::size_t place) const {
+  [[nodiscard]] bool contains(std::size_t place) const {
     return place < first_.size() ? first_[place] : others_.count(place) > 0;
   }
 
@@ -1126,7 +1132,7 @@ class Reader {
       const bool is_last = value.empty() || is_less(value.rbegin()->first, key);
       const auto place = is_last ? value.end() : value.lower_bound(key);
       const bool is_duplicate = place != value.end() && !is_less(key, place->first);
-      if (is_duplicate) return false;  // Of a text: a document has none.
+      if (is_duplicate) return source.refuse_duplicate(name);
       return read(member, value.try_emplace(place, std::move(key))->second);
     };
     const auto expected = std::is_same_v<T, std::string> ? "an object of strings" : "an object";
@@ -1167,12 +1173,13 @@ class Reader {
         // The name lasts until the value is read: it is not looked at again after that.
         if (!is_known && name == listed) {
           is_known = true;
-          is_read = seen.insert(place) && read(member, value);
+          is_read = seen.insert(place) ? read(member, value) : source.refuse_duplicate(name);
         }
         ++place;
       });
       if (is_known) return is_read;
-      return ignored.emplace(name).second && member.skip();
+      const bool is_new = ignored.emplace(name).second;
+      return is_new ? member.skip() : source.refuse_duplicate(name);
     };
     if (!source.object(read_member)) return source.refuse("an object");
     const auto absent = detail::first_absent(
@@ -1198,14 +1205,15 @@ class DocumentSource {
  public:
   explicit DocumentSource(const Json& document) : document_(document) {}
 
-  bool refuse(const std::string& expected) const {
+  [[nodiscard]] bool refuse(const std::string& expected) const {
     throw detail::mismatch(expected, detail::description(document_));
   }
-  static bool refuse_absent(std::string_view name) { throw detail::missing_member(name); }
+  static bool refuse_absent(std::string_view name) { throw detail::absent_member(name); }
+  static bool refuse_duplicate(std::string_view name) { throw detail::duplicate_member(name); }
 
   static bool skip() { return true; }
 
-  bool null() const { return document_.is_null(); }
+  [[nodiscard]] bool null() const { return document_.is_null(); }
 
   bool boolean(bool& value) const {
     if (!document_.is_boolean()) return false;
@@ -1231,7 +1239,7 @@ class DocumentSource {
   }
 
   template <class Read>
-  bool array(Read read_element) const {
+  [[nodiscard]] bool array(Read read_element) const {
     if (!document_.is_array()) return false;
     for (std::size_t index = 0; index < document_.size(); ++index) {
       DocumentSource element(document_[index]);
@@ -1241,7 +1249,7 @@ class DocumentSource {
   }
 
   template <class Read>
-  bool object(Read read_member) const {
+  [[nodiscard]] bool object(Read read_member) const {
     if (!document_.is_object()) return false;
     for (const auto& item : document_.items()) {
       DocumentSource member(item.value());
@@ -1279,14 +1287,14 @@ class DocumentSource {
 // ---- Making a document
 
 /// Makes a document from the events of nlohmann's parser, as its own parse() does, but refuses
-/// duplicate names. It keeps the first Error instead of throwing it.
+/// duplicate names, and keeps the first Error instead of throwing it.
 template <class Json>
 class DocumentBuilder {
  public:
-  explicit DocumentBuilder(std::string_view text) : text_(text) {}
+  DocumentBuilder(std::string_view text, Json& document) : text_(text), document_(document) {}
 
-  Json document;               // complete if there is no error
-  std::optional<Error> error;  // the first
+  /// The first, if any.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   // The events. The parser stops if one returns false.
   bool null() { return add(nullptr); }
@@ -1306,8 +1314,7 @@ class DocumentBuilder {
     const auto [member, is_new] = object.container->emplace(std::move(name), nullptr);
     object.member = member;
     if (is_new) return true;
-    const std::string expected = "one member named " + detail::quoted(member.key());
-    error.emplace(pointer(), detail::mismatch(expected, "two").message());
+    error_.emplace(pointer(), detail::duplicate_member(member.key()).message());
     return false;
   }
 
@@ -1325,7 +1332,7 @@ class DocumentBuilder {
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
     const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
     const std::size_t column = position - line_begin;
-    error.emplace(
+    error_.emplace(
         "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
     return false;
   }
@@ -1366,8 +1373,8 @@ class DocumentBuilder {
   Json& put(Json value) {
     has_found_value_ = true;
     if (levels_.empty()) {
-      document = std::move(value);
-      return document;
+      document_ = std::move(value);
+      return document_;
     }
     Level& level = levels_.back();
     if (level.container->is_array()) {
@@ -1394,7 +1401,7 @@ class DocumentBuilder {
   }
 
   /// The JSON Pointer of the member that is being read.
-  std::string pointer() const {
+  [[nodiscard]] std::string pointer() const {
     std::string pointer;
     for (const Level& level : levels_) {
       const bool is_array = level.container->is_array();
@@ -1405,22 +1412,25 @@ class DocumentBuilder {
   }
 
   std::string_view text_;
+  Json& document_;
+  std::optional<Error> error_;
   std::vector<Level> levels_;  // innermost last
   bool has_found_value_{};
 };
 
-/// The document that the text holds, or the Error. (Not in line, as nlohmann's parser is large: one
-/// copy of it serves both sources.)
+/// Has nlohmann's parser read the whole text. Returns the first Error in it; if there is none,
+/// `document` is complete. (Not in line: the parser is large, and one copy of it serves both
+/// sources.)
 template <class Json>
-[[gnu::noinline]] DocumentBuilder<Json> build_document(std::string_view text) {
-  DocumentBuilder<Json> builder(text);
+[[gnu::noinline]] std::optional<Error> parse_document(std::string_view text, Json& document) {
+  DocumentBuilder<Json> builder(text, document);
   const std::size_t nul = text.find('\0');  // nlohmann's parser takes it for the end.
   if (nul != std::string_view::npos) {
     builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
   } else {
     Json::sax_parse(text.begin(), text.end(), &builder);
   }
-  return builder;
+  return builder.error();
 }
 
 /// The T that a text holds which the text source does not know, or the Error in it. This is slower,
@@ -1428,15 +1438,16 @@ template <class Json>
 template <class T>
 T parse_by_document(std::string_view text) {
   using Json = ReadDocument<T>;
-  const DocumentBuilder<Json> builder = detail::build_document<Json>(text);
-  if (builder.error) throw Error(*builder.error);
+  Json document;
+  const auto error = detail::parse_document(text, document);
+  if (error) throw Error(*error);
   if constexpr (is_fillable<T>) {
     T value{};
-    DocumentSource<Json> source(builder.document);
+    DocumentSource<Json> source(document);
     Reader::read(source, value);
     return value;
   } else if constexpr (detail::is_readable<T>()) {
-    return detail::converted([&] { return builder.document.template get<T>(); });
+    return detail::converted([&] { return document.template get<T>(); });
   }
 }
 
@@ -1454,6 +1465,7 @@ class TextSource {
 
   static bool refuse(const std::string&) { return false; }
   static bool refuse_absent(std::string_view) { return false; }
+  static bool refuse_duplicate(std::string_view) { return false; }
 
   bool at_end() {
     skip_space();
@@ -1517,7 +1529,8 @@ class TextSource {
   template <class Json = nlohmann::json>
   bool skip() {
     const std::string_view value = value_text();
-    return !value.empty() && !detail::build_document<Json>(value).error;
+    Json ignored;
+    return !value.empty() && !detail::parse_document(value, ignored);
   }
 
   template <class T>
@@ -1525,12 +1538,12 @@ class TextSource {
     using Json = ReadDocument<T>;
     const std::string_view text = value_text();
     if (text.empty()) return false;
-    DocumentBuilder<Json> builder = detail::build_document<Json>(text);
-    if (builder.error) return false;
+    Json document;
+    if (detail::parse_document(text, document)) return false;
     if constexpr (std::is_same_v<T, Json>) {
-      value = std::move(builder.document);
+      value = std::move(document);
     } else {
-      DocumentSource<Json>(builder.document).convert(value);
+      DocumentSource<Json>(document).convert(value);
     }
     return true;
   } catch (...) {
@@ -1744,7 +1757,7 @@ class Writer {
     sink.end_object();
     const auto absent = detail::first_absent(
         object, [](std::size_t, const auto& value) { return !is_none(value); });
-    if (absent) throw detail::missing_member(*absent);
+    if (absent) throw detail::absent_member(*absent);
   }
 
   template <class Sink, class T>
@@ -1794,7 +1807,7 @@ class Writer {
 /// Makes a JSON text, the same as nlohmann's dump() makes of the document.
 class TextSink {
  public:
-  std::string text() const { return std::string(text_.text()); }
+  [[nodiscard]] std::string text() const { return std::string(text_.text()); }
 
   void null() { text_.put("null"); }
 

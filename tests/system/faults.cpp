@@ -535,6 +535,32 @@ TEST_CASE("save, create or update, and the process is killed") {
   }
 }
 
+TEST_CASE("save, create and update go on in the directory that they opened, whatever its name") {
+  const TemporaryDirectory directory(fast_file_system());
+  const fs::path path = directory / "run/state.json";
+  const fs::path moved = directory / "moved/state.json";
+  fs::create_directory(directory / "run");
+  const std::string task = GENERATE("create", "save", "replace", "update");
+  CAPTURE(task);
+  if (task == "replace" || task == "update") {
+    write_text(path, document("old"));
+    REQUIRE(::chmod(path.c_str(), 0640) == 0);
+  }
+  {
+    const After after("open", [&] {
+      fs::rename(directory / "run", directory / "moved");
+      fs::create_directory(directory / "run");
+      write_text(path, document("another"));
+    });
+    const auto run = task == "create" ? watch_create : task == "update" ? watch_update : watch_save;
+    CHECK(run({}, path) == 0);
+  }
+  CHECK(read_text(moved) == document("new"));
+  CHECK(read_text(path) == document("another"));
+  CHECK(names(directory / "moved") == Names{"state.json"});
+  CHECK(names(directory / "run") == Names{"state.json"});
+}
+
 // ---- save --------------------------------------------------------------------------------------
 
 TEST_CASE("save passes over what a killed process left") {

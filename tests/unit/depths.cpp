@@ -144,36 +144,41 @@ void check_refused(const std::string& text, const std::string& message,
 #endif
 }
 
-/// `value` is not written at any depth, with this pointer in the value itself.
+/// `value` is written as text at no depth, with this pointer in the value itself.
 template <class T>
-void check_not_written(const T& value, const std::string& message,
+void check_has_no_text(const T& value, const std::string& message,
                        const std::string& pointer = {}) {
   check_error(dump_error(value), pointer, message);
   check_error(dump_error(std::optional<T>{value}), pointer, message);
   check_error(dump_error(std::vector<T>{value}), "/0" + pointer, message);
   check_error(dump_error(Map<T>{{"a/b", value}}), "/a~1b" + pointer, message);
+  check_error(dump_error(Value<T>{value}), "/value" + pointer, message);
   std::vector<Value<Map<std::vector<std::optional<T>>>>> deep(1);
   deep[0].value["a"].resize(2);
   deep[0].value["a"][1].emplace(value);
   check_error(dump_error(deep), "/0/value/a/1" + pointer, message);
+#ifndef _WIN32
+  const TemporaryDirectory directory;
+  const auto path = directory / "value.json";
+  check_error(error_of([&] { oci::save(value, path); }), pointer, message, path.string());
+  CHECK_FALSE(std::filesystem::exists(path));
+  check_error(error_of([&] { oci::create(value, path); }), pointer, message, path.string());
+  CHECK_FALSE(std::filesystem::exists(path));
+#endif
+}
 
+/// Nor as a document.
+template <class T>
+void check_not_written(const T& value, const std::string& message,
+                       const std::string& pointer = {}) {
+  check_has_no_text(value, message, pointer);
   const Value<T> member{value};
-  check_error(dump_error(member), "/value" + pointer, message);
   check_error(error_of([&] { static_cast<void>(json(member)); }), "/value" + pointer, message);
   check_error(error_of([&] { static_cast<void>(ordered_json(member)); }), "/value" + pointer,
               message);
   std::ostringstream out;
   out << member;
   CHECK(out.str() == "/value" + pointer + ": " + message);
-#ifndef _WIN32
-  const TemporaryDirectory directory;
-  const auto path = directory / "value.json";
-  check_error(error_of([&] { oci::save(value, path); }), pointer, message, path.string());
-  CHECK_FALSE(std::filesystem::exists(path));
-  check_error(error_of([&] { static_cast<void>(oci::create(value, path)); }), pointer, message,
-              path.string());
-  CHECK_FALSE(std::filesystem::exists(path));
-#endif
 }
 
 }  // namespace
@@ -307,8 +312,14 @@ TEST_CASE("nlohmann's own containers keep nlohmann's rules") {
 
 // ---- Writing
 
-TEST_CASE("What can't be written is the same Error at every depth") {
-  check_not_written<std::string>("a\xff", R"(expected UTF-8, found "a\ufffd")");
+TEST_CASE("A string that is not UTF-8 is the same Error at every depth") {
+  const std::string message = R"(expected UTF-8, found "a\ufffd")";
+  check_has_no_text<std::string>("a\xff", message);
+  check_has_no_text(std::vector<std::string>{"", "a\xff"}, message, "/1");
+  check_has_no_text(json{{"b/c", {"a\xff"}}}, message, "/b~1c/0");
+#ifndef _WIN32  // where a path is UTF-16
+  check_has_no_text<std::filesystem::path>("a\xff", message);
+#endif
 }
 
 TEST_CASE("A number that JSON does not have is an Error when written, at any depth") {
@@ -366,14 +377,15 @@ TEST_CASE("A member of type ordered_json keeps its order in text and in ordered_
   const std::string document = R"({"value":{"b":{"d":1,"c":[{"f":0,"e":null}]},"a":1.5}})";
   CHECK(oci::dump(parse<Ordered>(document)) == document);
   CHECK(ordered_json(parse<Ordered>(document)).dump() == document);
-  CHECK(ordered_json::parse(document).get<Ordered>().value.dump() == document.substr(9, document.size() - 10));
+  CHECK(ordered_json::parse(document).get<Ordered>().value.dump() ==
+        document.substr(9, document.size() - 10));
   CHECK(writing_dispute(parse<Ordered>(document)) == "");
 }
 
 TEST_CASE("An ordered_json keeps its order in every text that is accepted") {
   using Ordered = Value<ordered_json>;
   const std::string kept = R"({"value":{"b":-0.0,"a":""}})";
-  for (const std::string text : {
+  for (const std::string& text : {
            "\xEF\xBB\xBF" + kept,
            std::string(R"({"x":-0,"value":{"b":-0.0,"a":""}})"),
            std::string(R"({"\u00e9":"\ud83d\ude00","value":{"b":-0.0,"a":""}})"),

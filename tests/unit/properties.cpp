@@ -102,6 +102,7 @@ void check_mutation(const std::string& text) {
   } catch (const Error& error) {
     CHECK(is_fit_for_a_log(error));
   }
+  CHECK(is_read_without_document<T>(text) == value.has_value());
   if (value) check_round_trip(*value);
 }
 
@@ -125,8 +126,9 @@ void check_documents(const GeneratedDocuments& generated) {
     const std::string text = Speller(random).document(value);
     const std::string dispute = reading_dispute<T>(text);
     const auto read = outcome_of<T>([&] { return oci::parse<T>(text); });
-    if (dispute.empty() && read.value && same(*read.value, value)) continue;
-    CAPTURE(seed, text, dispute, value);
+    const bool is_straight = is_read_without_document<T>(text);
+    if (dispute.empty() && is_straight && read.value && same(*read.value, value)) continue;
+    CAPTURE(seed, text, dispute, value, is_straight);
     if (read.error) FAIL(read.error->what());
     FAIL(*read.value);
   }
@@ -142,8 +144,10 @@ void check_documents_with_mistakes(const GeneratedDocuments& generated) {
     const std::string dispute = reading_dispute<T>(text);
     const auto read = outcome_of<T>([&] { return oci::parse<T>(text); });
     if (read.error) ++refused;
-    if (dispute.empty() && (!read.error || is_fit_for_a_log(*read.error))) continue;
-    CAPTURE(seed, text);
+    const bool is_straight = is_read_without_document<T>(text);
+    const bool is_fit = !read.error || is_fit_for_a_log(*read.error);
+    if (dispute.empty() && is_fit && is_straight == read.value.has_value()) continue;
+    CAPTURE(seed, text, is_fit, is_straight);
     FAIL(dispute);
   }
   // A generator that makes no mistakes, or makes them everywhere, would find nothing.

@@ -125,6 +125,7 @@ TEST_CASE("youki's state is read and written as youki writes it") {
   CHECK(ordered_json(state).dump() == youki_text);
   CHECK(json::parse(youki_text).get<youki::State>() == state);
   CHECK(reading_dispute<youki::State>(youki_text) == "");
+  CHECK(is_read_without_document<youki::State>(youki_text));
   CHECK(writing_dispute(state) == "");
 }
 
@@ -170,7 +171,7 @@ TEST_CASE("runc's state.json is read and written as runc writes it, with its con
   CHECK(oci::dump(state) == runc_text);
   CHECK(ordered_json(state).dump() == runc_text);
   CHECK(ordered_json::parse(runc_text).get<runc::State>() == state);
-  CHECK(reading_dispute<runc::State>(runc_text) == "");
+  CHECK(is_read_without_document<runc::State>(runc_text));
   CHECK(writing_dispute(state) == "");
 }
 
