@@ -59,7 +59,7 @@ std::function<void(const std::string& name, long result)> observe;
 /// Called before each read(), with its buffer.
 std::function<void(const void* data, std::size_t size)> observe_read;
 /// Called before each poll(), with the descriptor.
-std::function<void(int file)> observe_poll;
+std::function<void(int file, int timeout)> observe_poll;
 
 /// The C library's own function of that name.
 template <class Function>
@@ -202,7 +202,7 @@ int fake_fremovexattr(int file, const char* name) {
 
 int fake_poll(pollfd* files, nfds_t count, int timeout) __asm__("poll");
 int fake_poll(pollfd* files, nfds_t count, int timeout) {
-  if (watching && observe_poll) observe_poll(files->fd);
+  if (watching && observe_poll) observe_poll(files->fd, timeout);
   return intercept("poll",
                    [&] { return real<decltype(fake_poll)>("poll")(files, count, timeout); });
 }
@@ -1335,7 +1335,11 @@ TEST_CASE("load and save of a descriptor that would block ask poll, and go on") 
   const int error = GENERATE(EAGAIN, EWOULDBLOCK);
   CAPTURE(is_save, error);
   NonBlockingPipe pipe(is_save);
+  int waits_for = 0;
+  observe_poll = [&](int, int timeout) { waits_for = timeout; };
   CHECK(pipe.run(fails_with(error, 0)) == 0);
+  observe_poll = nullptr;
+  CHECK(waits_for == -1);  // for ever, and not again and again
   Calls expected{pipe.call(), "poll", pipe.call()};
   if (!is_save) expected.push_back("read");  // to the end
   CHECK(calls == expected);
@@ -1365,7 +1369,7 @@ TEST_CASE("load and save of a descriptor that is closed while they wait") {
   CAPTURE(is_save);
   NonBlockingPipe pipe(is_save);
   const int copy = ::dup(pipe.end());
-  observe_poll = [](int file) { ::close(file); };
+  observe_poll = [](int file, int) { ::close(file); };
   CHECK(pipe.run(fails_with(EAGAIN, 0)) == EBADF);
   observe_poll = nullptr;
   CHECK(calls == Calls{pipe.call(), "close", "poll"});
