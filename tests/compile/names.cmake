@@ -1,5 +1,5 @@
-# Writes to TO, for each name in the text of HEADER that may be a function's, FUNCTION(name). For the
-# two names that nlohmann/json looks for in a user's namespace, CONVERSION(name).
+# Writes to TO, for each name in the text of HEADER that may be a function's, FUNCTION(name). For
+# the two names that nlohmann/json looks for in a user's namespace, CONVERSION(name).
 file(READ ${HEADER} text)
 string(REPLACE ";" " " text "${text}")
 string(REGEX REPLACE "//[^\n]*" "" text "${text}")

@@ -1,0 +1,42 @@
+# Compiles must_not_compile.cpp with CASE. It has to fail with SENTENCE in the first error, in a few
+# lines. The case "none" has to compile; it also makes PREFIX, a header of what takes long to read.
+set(most_lines 150)
+if(CASE STREQUAL standard)
+  set(most_lines 10)
+elseif(CASE STREQUAL get_to)
+  set(most_lines 1000)  # nlohmann's words
+endif()
+set(command ${COMPILER} ${FLAGS} -Werror=unused-result)
+foreach(directory IN LISTS INCLUDES)
+  list(APPEND command -I${directory})
+endforeach()
+set(ENV{LC_ALL} C)
+
+if(CASE STREQUAL none)
+  file(WRITE ${PREFIX} "#include <functional>\n#include <nlohmann/json.hpp>\n")
+  execute_process(COMMAND ${command} -x c++-header ${PREFIX} -o ${PREFIX}.gch)
+endif()
+if(STANDARD EQUAL 17)
+  list(APPEND command -include ${PREFIX})
+endif()
+execute_process(
+  COMMAND ${command} -fsyntax-only -DCASE_${CASE} ${CMAKE_CURRENT_LIST_DIR}/must_not_compile.cpp
+  RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(CASE STREQUAL none)
+  if(failed)
+    message(FATAL_ERROR "Without a mistake it does not compile:\n${output}")
+  endif()
+  return()
+endif()
+
+string(REGEX MATCH "[^\n]*error: [^\n]*" error "${output}")
+string(FIND "${error}" "${SENTENCE}" place)
+if(NOT failed OR place EQUAL -1)
+  message(FATAL_ERROR "The first error should have \"${SENTENCE}\", but is:\n${error}\n${output}")
+endif()
+string(REGEX REPLACE "[^\n]" "" ends "${output}")
+string(LENGTH "${ends}" lines)
+if(lines GREATER most_lines)
+  message(FATAL_ERROR "${lines} lines of output, more than ${most_lines}:\n${output}")
+endif()
+message(STATUS "${lines} lines: ${error}")
