@@ -173,6 +173,7 @@ echo
 echo "The runtime example, which keeps the states of containers, through the life of one:"
 cd "$build/examples"
 show ./runtime --root "$work/root" create web "$bundle" $$
+show ./runtime --root "$work/root" create web "$bundle" $$ 2>&1 || true
 show ./runtime --root "$work/root" start web
 show ./runtime --root "$work/root" pause web
 show ./runtime --root "$work/root" state web
