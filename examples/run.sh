@@ -1,17 +1,19 @@
 #!/bin/sh
-# Builds the examples in ./build, installs what is missing for that (see tests/dependencies.sh), and
-# shows the hook logging the life of a container: a real one, where there are root, runc or crun, and
-# a static busybox, else what a real runc told of one.
+# Builds the examples in ./build (BUILD_DIR=DIRECTORY: elsewhere), installs what is missing for that
+# (see tests/dependencies.sh), and shows the hook logging the life of a container: a real one, if there
+# are root, runc or crun, and a static busybox, else what a real runc told of one.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # shellcheck source=/dev/null
 . "$root/tests/dependencies.sh"
-echo "Builds two examples in build/ (10 to 30 seconds), then shows a hook that logs the life of a"
-echo "container (a second)."
+echo "Builds two examples (10 to 30 seconds), then shows a hook that logs the life of a container (a"
+echo "second)."
 need_build_tools
+find_build_directory
 
-hook=$root/build/examples/hook
+# shellcheck disable=SC2154  # find_build_directory sets build
+hook=$build/examples/hook
 work=$(mktemp -d "${TMPDIR:-/tmp}/oci-demo-XXXXXX")
 id=$(basename "$work")
 bundle=$work/bundle
@@ -31,14 +33,18 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT PIPE TERM
 
-build() {
-  cmake -S "$root" -B "$root/build" -DOCI_STATE_BUILD_TESTS=OFF -DOCI_STATE_BUILD_EXAMPLES=ON &&
-    cmake --build "$root/build" --target hook runtime
+# Says what it does, and prints the output of the command $2... only if that fails.
+step() {
+  echo "$1"
+  shift
+  "$@" >"$work/build" 2>&1 || {
+    cat "$work/build"
+    exit 1
+  }
 }
-build >"$work/build" 2>&1 || {
-  cat "$work/build"
-  exit 1
-}
+step "Looking for the compiler and the libraries ..." \
+  cmake -S "$root" -B "$build" -DOCI_STATE_BUILD_TESTS=OFF -DOCI_STATE_BUILD_EXAMPLES=ON
+step "Building in $build ..." cmake --build "$build" --parallel 2 --target hook runtime
 
 # Prints a command, and runs it.
 exec 3>&1
@@ -165,7 +171,7 @@ done
 show_logs
 echo
 echo "The runtime example, which keeps the states of containers, through the life of one:"
-cd "$root/build/examples"
+cd "$build/examples"
 show ./runtime --root "$work/root" create web "$bundle" $$
 show ./runtime --root "$work/root" start web
 show ./runtime --root "$work/root" pause web

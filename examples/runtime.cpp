@@ -1,10 +1,9 @@
-// Keeps the states of a small runtime's containers, each in DIR/ID/state.json. It starts no
+// Keeps the states of a small runtime's containers, each in a file DIR/ID.json. It starts no
 // process: `create` gets the ID of one. Use a DIR that only you may write to.
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -48,22 +47,14 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%FT%TZ", &utc)};
 }
 
-// The container's directory: no ID leads out of `root`, or to a temporary directory in it.
-fs::path directory_of(const fs::path& root, const std::string& id) {
+// The file of a container. No ID leads out of `root`, or to a hidden file, as temporaries are.
+fs::path file_of(const fs::path& root, const std::string& id) {
   const auto* const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
-  if (id.empty() || id == "." || id == ".." || id.find_first_not_of(allowed) != std::string::npos) {
-    throw std::runtime_error("'" + id + "' is not an ID: use letters, digits and _ + - .");
+  if (id.empty() || id[0] == '.' || id.find_first_not_of(allowed) != std::string::npos) {
+    throw std::runtime_error(
+        "'" + id + "' is not an ID: use letters, digits and _ + - . and begin with no dot");
   }
-  return root / id;
-}
-
-// A temporary directory with the mode 0700.
-fs::path make_directory_beside(const fs::path& directory) {
-  std::string name = directory.parent_path() / "~XXXXXX";
-  if (mkdtemp(name.data()) == nullptr) {
-    throw fs::filesystem_error("cannot make a directory", name, {errno, std::generic_category()});
-  }
-  return name;
+  return root / (id + ".json");
 }
 
 std::int32_t parse_pid(const std::string& text) {
@@ -75,36 +66,22 @@ std::int32_t parse_pid(const std::string& text) {
   return pid;
 }
 
-// Makes a directory with a state in it, and renames it. That fails where the container exists, so
-// of two creates one fails. A killed create leaves a temporary directory, which no command looks
-// at.
-void create(const fs::path& directory, const fs::path& bundle, std::int32_t pid) {
+// Of several creates of one ID, one succeeds.
+void create(const fs::path& file, const std::string& id, const fs::path& bundle, std::int32_t pid) {
   Container container;
   container.version = "1.2.0";
-  container.id = directory.filename();
+  container.id = id;
   container.status = oci::ContainerState::created;
   container.pid = pid;
   container.bundle = fs::canonical(bundle);
   container.owner = std::to_string(geteuid());
   container.created = now();
   oci::validate(container);
-
-  fs::create_directories(directory.parent_path());
-  const fs::path temporary = make_directory_beside(directory);
-  try {
-    oci::save(container, temporary / "state.json");
-    fs::rename(temporary, directory);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    if (fs::exists(directory / "state.json")) {
-      throw std::runtime_error("there is already a container " + container.id);
-    }
-    throw;
-  }
+  fs::create_directories(file.parent_path());
+  oci::create(container, file);
 }
 
-// Refuses `command` where the container's status is none of `allowed`.
+// Refuses `command` if the container's status is not one of `allowed`.
 void require(const Container& container, const std::string& command,
              const std::vector<std::string>& allowed) {
   const std::string status = oci::status_name(container);
@@ -138,13 +115,11 @@ void change(Container& container, const std::string& command) {
   oci::validate(container);
 }
 
-// In an update, so that no other command changes the container. It disappears by a rename, whole.
-void delete_container(const fs::path& directory) {
-  oci::update<Container>(directory / "state.json", [&](const Container& container) {
+// In an update, so that no other command changes the container meanwhile.
+void delete_container(const fs::path& file) {
+  oci::update<Container>(file, [&](const Container& container) {
     require(container, "delete", {"stopped"});
-    const fs::path temporary = make_directory_beside(directory);
-    fs::rename(directory, temporary);
-    fs::remove_all(temporary);
+    fs::remove(file);
     return false;  // there is nothing to save any more
   });
 }
@@ -152,16 +127,18 @@ void delete_container(const fs::path& directory) {
 // One line for each container. A state that can't be read is reported and hides no other.
 bool list(const fs::path& root) {
   bool complete = true;
-  for (const fs::path& directory :
+  for (const fs::path& file :
        std::set<fs::path>(fs::directory_iterator(root), fs::directory_iterator())) {
-    if (directory.filename().native()[0] == '~') continue;  // a temporary one
+    if (file.extension() != ".json") continue;  // a temporary, for example
     try {
-      const auto container = oci::load<Container>(directory / "state.json");
+      const auto container = oci::load<Container>(file);
       std::cout << container.id << ' ' << oci::status_name(container) << ' ' << container.owner
                 << ' ' << container.created << '\n';
     } catch (const std::exception& error) {
       const auto* const failure = dynamic_cast<const std::system_error*>(&error);
-      if (failure != nullptr && failure->code() == std::errc::no_such_file_or_directory) continue;
+      if (failure != nullptr && failure->code() == std::errc::no_such_file_or_directory) {
+        continue;  // it has been deleted by now
+      }
       std::cerr << "runtime: " << error.what() << '\n';
       complete = false;
     }
@@ -171,21 +148,27 @@ bool list(const fs::path& root) {
 
 bool run(const std::string& command, const fs::path& root, const std::vector<std::string>& args) {
   if (command == "list") return list(root);
-  const fs::path directory = directory_of(root, args[0]);
-  const fs::path file = directory / "state.json";
+  const std::string& id = args[0];
+  const fs::path file = file_of(root, id);
   try {
     if (command == "create") {
-      create(directory, args[1], parse_pid(args[2]));
+      create(file, id, args[1], parse_pid(args[2]));
     } else if (command == "state") {
       std::cout << oci::dump(oci::load<Container>(file)) << '\n';
     } else if (command == "delete") {
-      delete_container(directory);
+      delete_container(file);
     } else {
       oci::update<Container>(file, [&](Container& container) { change(container, command); });
     }
   } catch (const fs::filesystem_error& error) {
-    if (error.path1() != file || error.code() != std::errc::no_such_file_or_directory) throw;
-    throw std::runtime_error("there is no container " + args[0]);
+    if (error.path1() != file) throw;
+    if (error.code() == std::errc::file_exists) {
+      throw std::runtime_error("there is already a container " + id);
+    }
+    if (error.code() == std::errc::no_such_file_or_directory) {
+      throw std::runtime_error("there is no container " + id);
+    }
+    throw;
   }
   return true;
 }
@@ -201,7 +184,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    umask(0077);  // directories and files that it makes are private
+    umask(0077);  // the directories that it makes are private
     const bool done = run(words[3], words[2], {words.begin() + 4, words.end()});
     if (!std::cout.flush()) throw std::runtime_error("cannot write to standard output");
     return done ? 0 : 1;

@@ -1,11 +1,20 @@
 // oci/state.hpp: the state documents of the OCI runtime specification, for C++17.
 // SPDX-License-Identifier: Apache-2.0
-// Documentation: README.md beside include/. The specification:
-// https://github.com/opencontainers/runtime-spec (runtime.md, section State; config-linux.md,
-// section The Container Process State). Needs nlohmann/json 3.9.1 or later, and nothing else.
+//
+// The specification: https://github.com/opencontainers/runtime-spec (runtime.md, section State;
+// config-linux.md, section The Container Process State). Needs nlohmann/json 3.9.1 or later.
+//
+// How to read this file: the sections Types, Error, Functions and Your own types, up to the line
+// "Machinery", are all that a user may call, specialise or catch, with every rule. The sections
+// after that line implement them, each with the help of those before it: Text, Messages, Reading,
+// Writing, Files, Definitions.
 
 #ifndef OCI_STATE_HPP
 #define OCI_STATE_HPP
+
+#if defined _MSVC_LANG ? _MSVC_LANG < 201703L : __cplusplus < 201703L
+#error "oci/state.hpp needs C++17 or later: compile with -std=c++17"
+#else
 
 #define OCI_STATE_VERSION_MAJOR 1
 #define OCI_STATE_VERSION_MINOR 0
@@ -14,13 +23,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <memory>
@@ -37,65 +49,101 @@
 
 #ifndef _WIN32
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
 
 namespace oci {
-inline namespace v1_0_0 {  // the full version: two of them can be used in one program
 
-// ---- Types -------------------------------------------------------------------------------------
+// The version is part of each symbol's name, so that two libraries which bring different versions
+// of this header can be linked into one program. Users write oci::State, without it.
+inline namespace v1_0_0 {
+
+// ==== Types =====================================================================================
 
 /// The runtime status of a container (runtime.md, State: `status`).
 enum class ContainerState {
-  stopped,   ///< the container process has exited; the default
-  creating,  ///< the container is being created
-  created,   ///< the create operation has finished; the user's program has not been started
-  running,   ///< the container process has executed the user's program and has not exited
-  other,     ///< a status that the runtime defines, such as "paused": see State::other_status
+  stopped,   ///< "stopped": the container process has exited. The default.
+  creating,  ///< "creating": the container is being created.
+  created,  ///< "created": the create operation has finished, and neither has the container process
+            ///< exited nor has it executed the user's program.
+  running,  ///< "running": the container process has executed the user's program and has not
+            ///< exited.
+  other,  ///< A status that the runtime defines, such as "paused". State::other_status is its name.
 };
 
-/// Key values associated with a container (runtime.md, State: `annotations`).
+/// Arbitrary metadata of a container: names and values (runtime.md, State: `annotations`).
 using Annotations = std::map<std::string, std::string>;
 
 /// The state of a container (runtime.md, State; schema/state-schema.json).
+///
+/// In a document, members may have any order. Members with other names are ignored when it is read,
+/// and so they are gone after a save: see "Your own types" for how to keep them.
 struct State {
-  /// "ociVersion": the version of the specification that the document complies with.
+  /// "ociVersion": the version of the specification that the state complies with.
+  /// Absent: "". Null: an Error. Always written.
   std::string version{};
+
   /// "id": the container's ID.
+  /// Absent: "". Null: an Error. Always written.
   std::string id{};
-  /// "status": the runtime status of the container.
+
+  /// "status": the runtime status of the container. An empty string is an Error, and any name that
+  /// is not the specification's is `other`.
+  /// Absent: `stopped`. Null: an Error. Always written.
   ContainerState status{};
-  /// The name of the status where `status` is `other`. Ignored where it is not.
+
+  /// The name of the status if `status` is `other`; ignored if it is not.
   std::string other_status{};
-  /// "pid": the ID of the container process, as the reader sees it. Runtimes also write 0 and -1.
+
+  /// "pid": the ID of the container process, an integer of 32 bits. Runtimes also write 0 and -1
+  /// for no process: look before you pass it to kill(). In a container's PID namespace it is
+  /// another one than outside. Absent or null: none. Not written if it is none.
   std::optional<std::int32_t> pid{};
+
   /// "bundle": the absolute path to the container's bundle directory.
+  /// Absent: "". Null: an Error. Always written.
   std::filesystem::path bundle{};
-  /// "annotations": none where the document has no such member.
+
+  /// "annotations": the annotations of the container, an object whose values are strings.
+  /// Absent or null: none. Not written if it is none; written as {} if it is empty.
   std::optional<Annotations> annotations{};
 };
 
-/// The name, in ContainerProcessState::fds, of the seccomp listener's file descriptor.
+/// The name of the seccomp listener's file descriptor in ContainerProcessState::fds
+/// (config-linux.md, The Container Process State).
 inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 
-/// What a runtime sends to a seccomp agent, with file descriptors, over a UNIX socket
+/// What a runtime sends to a seccomp agent over a UNIX socket, together with file descriptors
 /// (config-linux.md, The Container Process State).
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
+  /// Absent: "". Null: an Error. Always written.
   std::string version{};
-  /// "fds": the names of the file descriptors passed, in the order of the SCM_RIGHTS array.
+
+  /// "fds": the names of the file descriptors, in the order of the SCM_RIGHTS array.
+  /// Absent or null: empty. Always written.
   std::vector<std::string> fds{};
-  /// "pid": the ID of the container process, as the runtime sees it.
+
+  /// "pid": the ID of the container process, as the runtime sees it, an integer of 32 bits.
+  /// Absent: 0. Null: an Error. Always written.
   std::int32_t pid{};
-  /// "metadata": opaque, as the container's configuration has it (`listenerMetadata`).
+
+  /// "metadata": the text that the container's configuration has for the agent
+  /// (`listenerMetadata`). Absent or null: none. Not written if it is none.
   std::optional<std::string> metadata{};
+
   /// "state": the state of the container.
+  /// Absent: a State of defaults. Null: an Error. Always written.
   State state{};
 };
 
-/// The name of an enumerator: "stopped", "creating", "created", "running" or "other"; empty for a
+/// The name of an enumerator: "stopped", "creating", "created", "running" or "other". Empty for a
 /// value that is no enumerator.
 [[nodiscard]] constexpr std::string_view to_string(ContainerState status) noexcept {
   switch (status) {
@@ -104,66 +152,37 @@ struct ContainerProcessState {
     case ContainerState::created: return "created";
     case ContainerState::running: return "running";
     case ContainerState::other: return "other";
+    default: return {};
   }
-  return {};
 }
 
-/// The name of the status as in the document: `other_status` where the status is `other`. A runtime
-/// chose it, so quote it before you log it.
+/// The name of the state's status as a document has it: `other_status` if the status is `other`. A
+/// runtime chose that name, so quote it before you log it.
 [[nodiscard]] inline std::string status_name(const State& state) {
   if (state.status == ContainerState::other) return state.other_status;
-  return std::string(to_string(state.status));
+  return std::string(oci::to_string(state.status));
 }
 
-// ---- JSON --------------------------------------------------------------------------------------
+// ==== Error =====================================================================================
 
-namespace detail {
-
-/// `text` as a JSON string in ASCII, cut to 64 bytes: fit for a log, whatever it holds.
-inline std::string printable(std::string_view text) {
-  using nlohmann::json;
-  std::size_t size = std::min<std::size_t>(text.size(), 64);
-  while (size > 61 && size < text.size() && (text[size] & 0xC0) == 0x80) --size;  // in a character
-  std::string quoted =
-      json(std::string(text.substr(0, size))).dump(-1, ' ', true, json::error_handler_t::replace);
-  if (size < text.size()) quoted.insert(quoted.size() - 1, "...");
-  return quoted;
-}
-
-/// `text`, whole: control characters are escaped, bytes that are not UTF-8 become "\ufffd".
-inline std::string escaped(std::string_view text) {
-  std::string line;
-  for (std::size_t size = 0; !text.empty(); text.remove_prefix(size)) {
-    const auto first = static_cast<unsigned char>(text[0]);
-    size = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    const std::string_view character = text.substr(0, size);
-    const std::string quoted = printable(character);
-    const bool valid = quoted.find("\\ufffd") == std::string::npos || character == "\xEF\xBF\xBD";
-    const bool control = character < " " || character == "\x7F" ||
-                         ("\xC2\x80" <= character && character <= "\xC2\x9F");
-    if (!valid) size = 1;
-    line += !valid ? "\\ufffd" : control ? quoted.substr(1, quoted.size() - 2) : character;
-  }
-  return line;
-}
-
-}  // namespace detail
-
-/// The content of a document is wrong: it is no JSON, or holds a wrong type, a number out of range,
-/// a duplicate name, a string that is not UTF-8. what() says where, what was expected and what was
-/// found: "/run/web/state.json: /state/pid: expected ..., found ...". What it quotes of the
-/// document is cut and made printable. The inherited `id` is 0.
+/// The content of a document is wrong: it is not JSON in UTF-8, or it has a wrong type, a number
+/// out of range, a duplicate name, or no member of a required name.
+///
+/// what() says where, what was expected, and what was found, in one line that is fit for a log:
+/// "/run/web/state.json: /state/pid: expected an integer from ..., found 1.5". What it quotes of a
+/// document is escaped and cut to 64 bytes. The inherited `id` is 0.
+///
+/// Failures of the operating system are std::filesystem::filesystem_error instead: code() is the
+/// errno, and path1() is the path as it was given, or /dev/fd/N for a descriptor N.
 class Error : public nlohmann::json::exception {
  public:
-  /// For conversions of your own: `pointer` is the JSON Pointer (RFC 6901) of the offending value,
-  /// `message` what was expected and what was found, `file` the file that it was read from, if any.
-  Error(const std::string& pointer, const std::string& message, const std::string& file = {})
-      : exception(0, text(pointer, message, file).c_str()),
-        parts_(std::make_shared<const Parts>(Parts{pointer, message, file})) {}
+  /// For conversions of your own: `pointer` is the JSON Pointer of the wrong value, relative to the
+  /// value that is converted; `message` is what was expected and what was found.
+  Error(const std::string& pointer, const std::string& message, const std::string& file = {});
 
-  /// The JSON Pointer (RFC 6901) of the offending value in the document; "" for the document.
+  /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document.
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
-  /// what() without the file and the pointer.
+  /// What was expected and what was found: what() without the file and the pointer.
   [[nodiscard]] const std::string& message() const noexcept { return parts_->message; }
   /// The file that the document was read from or was to be written to; "" if there was none.
   [[nodiscard]] const std::string& file() const noexcept { return parts_->file; }
@@ -172,18 +191,183 @@ class Error : public nlohmann::json::exception {
   struct Parts {
     std::string pointer, message, file;
   };
-
-  static std::string text(const std::string& pointer, const std::string& message,
-                          const std::string& file) {
-    const std::string quoted = detail::printable(pointer);
-    return (file.empty() ? "" : detail::escaped(file) + ": ") +
-           (pointer.empty() ? "" : quoted.substr(1, quoted.size() - 2) + ": ") + message;
-  }
-
-  const std::shared_ptr<const Parts> parts_;  // shared, so that a copy can't throw; never moved
+  const std::shared_ptr<const Parts> parts_;  // shared, so that copying an Error cannot throw
 };
 
-/// In a list of members, a status and the string that has its name where it is `other`.
+// ==== Functions =================================================================================
+//
+// T is State, ContainerProcessState, a type of your own (see below), a std::optional, std::vector
+// or std::map of these, nlohmann::json, nlohmann::ordered_json, or any other type with conversions
+// of nlohmann's. Types that this header knows are read and written by the same rules at any depth.
+
+/// The T that the JSON text `text` holds.
+///
+/// Throws Error if the text is not one JSON document in UTF-8, without a NUL byte and with no more
+/// than white space behind it; for a duplicate name in any object (RFC 7493, section 2.3); for a
+/// wrong type, an empty status, a number out of range or written as 42.0 or 1e2; and for a required
+/// member that is absent. An exception of nlohmann's from your own from_json becomes an Error.
+template <class T = State>
+[[nodiscard]] T parse(std::string_view text);
+
+/// The JSON text of `value`, which parse() accepts: members in the order of the struct, no white
+/// space, no final newline, non-ASCII characters as themselves.
+///
+/// Throws Error for a string that is not UTF-8, a status without a proper name, a floating-point
+/// number that JSON does not have, and a required member that is none. An exception of nlohmann's
+/// from your own to_json becomes an Error.
+template <class T>
+[[nodiscard]] std::string dump(const T& value);
+
+/// Checks what the specification asks of a state beyond the types (runtime.md, State). Call it in a
+/// hook before it acts, and in a runtime before it saves.
+///
+/// Throws Error for the first of these: `version` or `id` is empty; `status` has no proper name;
+/// `pid` is negative or, on Linux, none although the status is created or running; `bundle` is not
+/// absolute. It cannot tell an absent "status", which reads as stopped: see required<T>.
+inline void validate(const State& state);
+
+/// The same for a container process: `version` is empty, `pid` is negative, or `state` is not
+/// valid.
+inline void validate(const ContainerProcessState& process);
+
+#ifndef _WIN32  // Windows has none of the functions for files.
+
+/// The T that the file holds: a regular file, a FIFO or a device, read to its end.
+///
+/// Throws filesystem_error if it cannot be opened or read (EINVAL if the path has a NUL byte), and
+/// Error, with the name of the file, for what parse() refuses.
+template <class T = State>
+[[nodiscard]] T load(const std::filesystem::path& path);
+
+/// Creates or replaces the file, whole or not at all: writes the JSON text of `value` to a
+/// temporary file beside it, syncs that, renames it, and syncs the directory. Each load(), in any
+/// thread or process, sees one whole document, also after a crash or a power cut.
+///
+/// A new file gets the mode 0600 less the umask. An existing one keeps its group, its access
+/// control list (on Linux), its mode (never set-user-ID and set-group-ID) and its owner, as far as
+/// the process may set them. If it may not, nobody but the new owner gains access: a group that
+/// cannot be kept takes its permissions with it. Nothing is kept in a directory that has the sticky
+/// bit and that its group or others may write to, because one of them may have planted the file.
+///
+/// Throws Error, with the name of the file, for what dump() refuses, and filesystem_error if a step
+/// fails: with ELOOP, EISDIR or ENXIO if the path is a symbolic link, a directory, or anything else
+/// that is not a regular file. Then the file is as it was and nothing is left beside it. If only
+/// the last step fails, the sync of the directory, the new file is in place, but may not outlive a
+/// power cut. A process that is killed may leave a file ".oci-state-..." behind.
+template <class T>
+void save(const T& value, const std::filesystem::path& path);
+
+/// Creates the file as save() does, if nothing has its name. Of any number of creates at one time,
+/// one succeeds: use it for the state of a new container, whose ID must be unique (runtime.md,
+/// Create).
+///
+/// Throws as save() does, and filesystem_error with EEXIST, having changed nothing, if anything has
+/// the name, also a directory or a dangling link. The complete file appears at once, by link(): a
+/// file system without hard links fails with an errno of its own.
+template <class T>
+void create(const T& value, const std::filesystem::path& path);
+
+/// Loads the file, calls `change` with the T&, saves the value and returns it. Nothing is saved if
+/// `change` returns false (it returns a bool or nothing) or throws, which goes through. To delete a
+/// container, delete its file in `change` and return false.
+///
+/// Updates of a file exclude each other, in all threads and processes, for as long as nobody
+/// replaces the file: they lock it with flock(). An update does not overwrite what it has not read.
+/// If the name is gone when it is about to save, it throws ENOENT; if the name means another file,
+/// because of a save() or a rename in between, it throws ESTALE. Then what is there stays. Between
+/// that last look and the rename are microseconds that no call of POSIX closes, and a writer that
+/// changes the file in place is not noticed. A lock over several saves needs a lock file of its own
+/// (README, Runtimes and monitors).
+///
+/// Throws as load() and save() do; the directory must be readable also if nothing is saved. An
+/// update of the same file inside `change` would wait for itself. Whoever may open the file may
+/// delay an update, and so may a child that was forked in `change` and outlives a killed parent. On
+/// a network file system, updates may exclude each other on one machine only.
+template <class T = State, class Change>
+T update(const std::filesystem::path& path, Change change);
+
+/// The T that the rest of an open file holds, which stays open: standard input, a pipe, a socket.
+///
+/// Throws as load() of a path does; the path is /dev/fd/N. If the descriptor is non-blocking, it
+/// waits for data. Not for the socket of a seccomp agent: that would lose the descriptors which
+/// come with the text. A packet is cut to 64 KiB.
+template <class T = State>
+[[nodiscard]] T load(int descriptor);
+
+/// Writes the JSON text of `value` to an open file: a pipe, a socket, a terminal. It is neither
+/// atomic nor synced.
+///
+/// Throws as save() to a path does; the path is /dev/fd/N, and a part may have been written. If the
+/// descriptor is non-blocking, it waits until it can write. If the reader is gone, the process gets
+/// SIGPIPE or, if that is ignored, this throws EPIPE.
+template <class T>
+void save(const T& value, int descriptor);
+
+#endif
+
+// ==== Your own types ============================================================================
+//
+// A struct joins in with a list of its members. Everything in this file works for it then, as
+// strictly and as fast as for a State:
+//
+//   struct Container : oci::State {
+//     std::string owner;
+//     std::optional<std::int32_t> exit_code;
+//   };
+//   template <>
+//   inline constexpr auto oci::members<Container> = [](auto& container, auto member) {
+//     oci::members<oci::State>(container, member);
+//     member("owner", container.owner);
+//     member("exitCode", container.exit_code);
+//   };
+//
+// What a member may be, and what absent and null are read as:
+//
+//   type of the member                     absent        null         if it is none
+//   std::optional<T>                       its default   none         not written as a member,
+//                                                                     else null
+//   std::vector<T>                         its default   no elements
+//   std::map<std::string, T, ...>          its default   an Error
+//   std::string, std::filesystem::path,    its default   an Error
+//   bool, integers of up to 64 bits,
+//   ContainerState, structs with a list
+//   NamedStatus                            its default   an Error
+//   other types                            its default   as nlohmann's conversions have it
+//
+// Its default is what the struct's constructor gives to it. Other types are enums, floating-point
+// numbers, nlohmann::json and ordered_json, other containers, and types with a to_json and a
+// from_json: nlohmann converts them, less strictly. To read a type in another form, give the list
+// an adapter, an object made there that refers to the member and has conversions:
+// member("created", Rfc3339{container.created}).
+//
+// What does not compile: a list that takes its object by value; a member that does not own its
+// text, such as std::string_view, if it is read; a type with neither a list nor conversions, also
+// if its base has one; integers of more than 64 bits; characters of other types than char.
+
+/// The list of the JSON members of T: a function that calls `member` with the name and the value of
+/// each, in the order in which they are written. Names must differ. Specialise it outside of any
+/// namespace, after the struct and before its first use; it takes its object by `auto&`, which may
+/// be const. A list can begin with that of another type, as above.
+///
+/// It is nullptr for a type without a list, and so also for a type that derives from one with a
+/// list: if it were read and written by that, it would lose its own members.
+template <class T>
+inline constexpr auto members = nullptr;
+
+/// The names of the members that a document for T must have: none, unless you specialise it.
+///
+///   template <>
+///   inline constexpr auto oci::required<Container> =
+///       std::array<std::string_view, 2>{"id", "pid"};
+///
+/// If one is absent, reading throws Error with the pointer of the object: `expected a member named
+/// "pid", found none`; and so does writing if it is none. A null counts as there, and is judged by
+/// the type of the member.
+template <class T>
+inline constexpr auto required = std::array<std::string_view, 0>{};
+
+/// A member of a list for a status: an enumerator, and the string that has its name if it is
+/// `other`. As in: member("status", oci::NamedStatus{state.status, state.other_status}).
 template <class Status, class Name>
 struct NamedStatus {
   Status& status;
@@ -195,12 +379,6 @@ struct NamedStatus {
 };
 template <class Status, class Name>
 NamedStatus(Status&, Name&) -> NamedStatus<Status, Name>;
-
-/// The list of a type's JSON members, each with a name of its own, in the order in which they are
-/// written: a function that calls `member` with the name and the value of each. A type of your own
-/// joins in with a list of its own: README, "Extending with your own members".
-template <class T>
-inline constexpr auto members = nullptr;
 
 template <>
 inline constexpr auto members<State> = [](auto& state, auto member) {
@@ -221,64 +399,616 @@ inline constexpr auto members<ContainerProcessState> = [](auto& process, auto me
   member("state", process.state);
 };
 
-namespace detail {
-
 /// Whether T itself, and not only a base class of it, has a list of members.
 template <class T>
 inline constexpr bool has_members = !std::is_null_pointer_v<decltype(members<T>)>;
+
 template <class T>
 using if_has_members = std::enable_if_t<has_members<T>, int>;
-template <class T>
-inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
-/// A step of a JSON Pointer.
-inline std::string pointer_step(std::string_view name) {
-  return (nlohmann::json::json_pointer() / std::string(name)).to_string();
+/// Sets `document` to the document for `value`, without the members that are none: what
+/// nlohmann::json(value) calls. Throws Error as dump() does, but for strings that are not UTF-8,
+/// and then leaves `document` as it was.
+template <class Json, class T, if_has_members<T> = 0>
+void to_json(Json& document, const T& value);
+
+/// Sets `value` from its document: what document.get<T>() calls. Throws Error as parse() does, and
+/// then leaves `value` as it was.
+template <class Json, class T, if_has_members<T> = 0>
+void from_json(const Json& document, T& value);
+
+/// The same for a status alone. It has no place for the name of a status that the specification
+/// does not define, so these throw Error for `other` and for such a name.
+template <class Json>
+void to_json(Json& document, ContainerState status);
+template <class Json>
+void from_json(const Json& document, ContainerState& status);
+
+/// Whether all members are equal; a `bundle` as paths are, for which /a//b is /a/b. (A type outside
+/// of namespace oci that derives from none of its types needs `using oci::operator==;` beside it,
+/// and so for != and <<.)
+template <class T, if_has_members<T> = 0>
+[[nodiscard]] bool operator==(const T& left, const T& right);
+template <class T, if_has_members<T> = 0>
+[[nodiscard]] bool operator!=(const T& left, const T& right) {
+  return !(left == right);
 }
 
-/// Calls `call`, which may work on the member or element `name`: this goes into the pointer of an
-/// Error. An exception of nlohmann's, from a user's own conversion, becomes an Error.
-template <class Call>
-decltype(auto) with_errors(std::optional<std::string_view> name, Call call) try {
-  return call();
-} catch (const Error& error) {
-  if (!name || !error.file().empty()) throw;  // of a file that a user's own conversion loads
-  throw Error(pointer_step(*name) + error.pointer(), error.message());
-} catch (const nlohmann::json::exception& error) {
-  throw Error(name ? pointer_step(*name) : "", escaped(error.what()));
+/// Prints the JSON text, with U+FFFD for what is not UTF-8, or why there is none. For a log or a
+/// failed assertion.
+template <class T, if_has_members<T> = 0>
+std::ostream& operator<<(std::ostream& out, const T& value);
+
+/// Prints the name of the enumerator.
+inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
+  return out << oci::to_string(status);
+}
+
+// ======== Machinery: a user can stop reading here ===============================================
+
+// ==== Text ======================================================================================
+//
+// What a JSON string is made of, for both directions: characters that stand for themselves, in
+// ASCII or UTF-8, which one function copies and checks; and escapes, which have one table. What is
+// wrong is refused here without a word: the words are the caller's. Used by Messages, Reading and
+// Writing.
+
+namespace detail {
+
+constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
+
+/// The size of the character that these four bytes begin with, the first of them the highest; 0 if
+/// they are not UTF-8. As one number, all of them are checked at once: against the first and the
+/// last character of each size, less the surrogates, and for the 10xxxxxx of those that follow.
+constexpr std::size_t character_size(std::uint32_t bytes) {
+  if (bytes < 0x80000000) return 1;
+  if (bytes < 0xE0000000) {
+    return bytes >= 0xC2800000 && (bytes & 0x00C00000) == 0x00800000 ? 2 : 0;
+  }
+  if (bytes < 0xF0000000) {
+    const bool surrogate = 0xEDA00000 <= bytes && bytes < 0xEE000000;
+    return bytes >= 0xE0A00000 && !surrogate && (bytes & 0x00C0C000) == 0x00808000 ? 3 : 0;
+  }
+  const bool in_range = 0xF0900000 <= bytes && bytes < 0xF4900000;
+  return in_range && (bytes & 0x00C0C0C0) == 0x00808080 ? 4 : 0;
+}
+
+/// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
+inline std::size_t character_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? detail::byte_of(text[i]) : 0; };
+  const std::uint32_t bytes = byte(0) << 24U | byte(1) << 16U | byte(2) << 8U | byte(3);
+  return text.empty() ? 0 : detail::character_size(bytes);
+}
+
+/// Whether the lowest byte of a number is its first in memory, as on most machines.
+inline bool is_little_endian() {
+  const std::uint16_t number = 1;
+  char first = 0;
+  std::memcpy(&first, &number, 1);
+  return first == 1;
+}
+
+/// A number that has this byte eight times.
+constexpr std::uint64_t eight_of(unsigned char byte) {
+  return std::uint64_t{0x0101010101010101} * byte;
+}
+
+/// Copies the next eight bytes of `text` from `index` on to the same index of `to`. Returns them as
+/// a number, the first of them the lowest; for each that the text lacks, it has a quote.
+inline std::uint64_t copy_eight(std::string_view text, std::size_t index, char* to) {
+  std::uint64_t bytes = detail::eight_of('"');
+  if (text.size() - index >= 8 && detail::is_little_endian()) {
+    std::memcpy(&bytes, text.data() + index, 8);
+    std::memcpy(to + index, &bytes, 8);
+    return bytes;
+  }
+  for (std::size_t i = std::min<std::size_t>(text.size(), index + 8); i > index; --i) {
+    bytes = bytes << 8U | detail::byte_of(text[i - 1]);
+    to[i - 1] = text[i - 1];
+  }
+  return bytes;
+}
+
+/// How many of eight bytes, from the lowest on, are ASCII that stands for itself in a JSON string:
+/// no quote, no backslash, no control character. It takes no branch: a byte that is not plain sets
+/// its highest bit in one of the terms of `marks`, and the bytes below the lowest mark are counted.
+constexpr std::size_t plain_size(std::uint64_t bytes) {
+  const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
+  const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
+  const std::uint64_t controls = bytes - detail::eight_of(' ');
+  const std::uint64_t marks = (bytes | quotes | backslashes | controls) & detail::eight_of(0x80);
+  if (marks == 0) return 8;
+  const std::uint64_t below = ((marks & (0 - marks)) - 1) >> 7U;
+  return ((below & detail::eight_of(1)) * detail::eight_of(1)) >> 56U;
+}
+
+/// The lowest four bytes of eight, the lowest of them the highest.
+constexpr std::uint32_t reversed(std::uint64_t bytes) {
+  const auto four = static_cast<std::uint32_t>(bytes);
+  return four << 24U | (four & 0xFF00U) << 8U | (four >> 8U & 0xFF00U) | four >> 24U;
+}
+
+/// Copies the characters at the beginning of `text` that stand for themselves in a JSON string to
+/// `to`, which has room for the whole text. Returns their size. It copies eight bytes before it
+/// looks at them, as that takes one instruction each way; those that do not count are overwritten.
+inline std::size_t copy_characters(std::string_view text, char* to) {
+  std::size_t index = 0;
+  for (;;) {
+    const std::uint64_t bytes = detail::copy_eight(text, index, to);
+    if ((bytes & 0x80U) == 0) {
+      const std::size_t size = detail::plain_size(bytes);
+      index += size;
+      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+    } else {
+      const std::size_t size = detail::character_size(detail::reversed(bytes));
+      if (size == 0) return index;
+      index += size;
+    }
+  }
+}
+
+/// How the writer escapes a character: `size` bytes of `text`; 0 if it does not.
+struct Escape {
+  char text[7];
+  unsigned char size;
+};
+
+struct Escapes {
+  Escape of_character[256]{};
+  char of_letter[256]{};          // the character for the letter behind a backslash, or 0
+  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
+
+  constexpr Escapes() {
+    constexpr char digits[] = "0123456789abcdef";
+    for (std::size_t c = 0; c < ' '; ++c) {
+      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
+    }
+    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
+      of_letter[detail::byte_of(pair[0])] = pair[1];
+    }
+    of_letter[detail::byte_of('/')] = '/';
+    for (std::uint32_t& value : of_digit) value = 0x10000;
+    for (std::uint32_t value = 0; value < 16; ++value) {
+      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
+      of_digit[detail::byte_of(digits[value])] = value;
+    }
+  }
+};
+inline constexpr Escapes escapes{};
+
+/// How much of a text was read, and how much was written for it. Nothing read: the reader gave up.
+struct Decoded {
+  std::size_t read;
+  std::size_t written;
+};
+inline constexpr Decoded gave_up{0, 0};
+
+/// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
+inline std::uint32_t code_unit(std::string_view text) {
+  if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return 0x10000;
+  const auto digit = [&](std::size_t i) { return escapes.of_digit[detail::byte_of(text[i])]; };
+  return digit(2) << 12U | digit(3) << 8U | digit(4) << 4U | digit(5);
+}
+
+/// Writes a code point in UTF-8 to `to`. Returns its size.
+inline std::size_t put_code_point(std::uint32_t code, char* to) {
+  const auto put = [&](std::size_t index, std::uint32_t byte) {
+    to[index] = static_cast<char>(byte);
+  };
+  const auto follow = [&](unsigned shift) { return 0x80U | (code >> shift & 0x3FU); };
+  if (code < 0x80) {
+    put(0, code);
+    return 1;
+  }
+  if (code < 0x800) {
+    put(0, 0xC0U | code >> 6U);
+    put(1, follow(0));
+    return 2;
+  }
+  if (code < 0x10000) {
+    put(0, 0xE0U | code >> 12U);
+    put(1, follow(6));
+    put(2, follow(0));
+    return 3;
+  }
+  put(0, 0xF0U | code >> 18U);
+  put(1, follow(12));
+  put(2, follow(6));
+  put(3, follow(0));
+  return 4;
+}
+
+/// Decodes the escape with which `text` begins; two of them, if they are a pair of surrogates.
+inline Decoded decode_escape(std::string_view text, char* to) {
+  if (text.size() < 2 || text[0] != '\\') return gave_up;
+  *to = escapes.of_letter[detail::byte_of(text[1])];
+  if (*to != '\0') return {2, 1};
+  const std::uint32_t code = detail::code_unit(text);
+  const bool is_unit = code < 0x10000;
+  const bool is_surrogate = 0xD800 <= code && code < 0xE000;
+  if (is_unit && !is_surrogate) return {6, detail::put_code_point(code, to)};
+  if (!is_unit || code >= 0xDC00) return gave_up;
+  text.remove_prefix(6);
+  const std::uint32_t low = detail::code_unit(text);
+  if (low < 0xDC00 || low >= 0xE000) return gave_up;
+  return {12, detail::put_code_point(0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00), to)};
+}
+
+/// Decodes the JSON string in `text`, which begins behind the opening quote, to `to`, which has
+/// room for the whole text. What is read ends with the closing quote.
+inline Decoded decode_string(std::string_view text, char* const to) {
+  const std::size_t size = text.size();
+  char* end = to;
+  for (;;) {
+    const std::size_t copied = detail::copy_characters(text, end);
+    text.remove_prefix(copied);
+    end += copied;
+    if (text.empty()) return gave_up;
+    if (text[0] == '"') return {size - text.size() + 1, static_cast<std::size_t>(end - to)};
+    do {  // escapes often come in a row
+      const Decoded escape = detail::decode_escape(text, end);
+      if (escape.read == 0) return gave_up;
+      text.remove_prefix(escape.read);
+      end += escape.written;
+    } while (!text.empty() && text[0] == '\\');
+  }
+}
+
+/// Text that grows at its end. No std::string: that would fill with zeros what it grows by.
+class Buffer {
+ public:
+  [[nodiscard]] std::string_view text() const { return {data_.get(), size_}; }
+
+  /// Where the next bytes go, with room for that many.
+  char* room(std::size_t bytes) {
+    if (capacity_ - size_ < bytes) grow(bytes);
+    return data_.get() + size_;
+  }
+  void added(std::size_t bytes) { size_ += bytes; }
+
+  void put(char c) {
+    *room(1) = c;
+    added(1);
+  }
+  void put(std::string_view text) {
+    std::copy(text.begin(), text.end(), room(text.size()));
+    added(text.size());
+  }
+
+ private:
+  void grow(std::size_t bytes) {
+    capacity_ = 2 * (size_ + bytes);
+    std::unique_ptr<char[]> data(new char[capacity_]);
+    std::copy_n(data_.get(), size_, data.get());
+    data_ = std::move(data);
+  }
+
+  std::size_t capacity_{512};
+  std::size_t size_{};
+  std::unique_ptr<char[]> data_{new char[capacity_]};
+};
+
+/// Adds `text` as a JSON string to `to`. Returns false, with a part of it added, if it is not
+/// UTF-8.
+inline bool encode_string(std::string_view text, Buffer& to) {
+  to.put('"');
+  for (;;) {
+    const std::size_t copied = detail::copy_characters(text, to.room(text.size()));
+    text.remove_prefix(copied);
+    to.added(copied);
+    if (text.empty()) break;
+    do {
+      const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
+      if (escape.size == 0) return false;
+      std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
+      to.added(escape.size);
+      text.remove_prefix(1);
+    } while (!text.empty() && escapes.of_character[detail::byte_of(text[0])].size != 0);
+  }
+  to.put('"');
+  return true;
+}
+
+}  // namespace detail
+
+// ==== Messages ==================================================================================
+//
+// How a text of somebody else's is made fit for a log, and how an Error learns where it happened:
+// who finds it says what was expected and what was found, and who called adds the name of the
+// member, the index of the element or the name of the file, on the way out. Uses Text.
+
+namespace detail {
+
+/// The characters of `text` as in a JSON string in ASCII, cut to 64 bytes, never within a
+/// character. A byte that is not UTF-8 becomes "\ufffd".
+inline std::string escaped(std::string_view text) {
+  const auto continues = [&](std::size_t at) { return (text[at] & 0xC0) == 0x80; };
+  std::size_t size = std::min<std::size_t>(text.size(), 64);
+  while (size > 61 && size < text.size() && continues(size)) --size;
+  using nlohmann::json;
+  const json document = std::string(text.substr(0, size));
+  const std::string quoted = document.dump(-1, ' ', true, json::error_handler_t::replace);
+  return quoted.substr(1, quoted.size() - 2) + (size < text.size() ? "..." : "");
+}
+
+/// The same, in quotes.
+inline std::string quoted(std::string_view text) { return '"' + detail::escaped(text) + '"'; }
+
+/// Whether `character`, in UTF-8, is one that moves a terminal's cursor and the like.
+inline bool is_control(std::string_view character) {
+  if (character.size() == 1) return character < " " || character == "\x7F";
+  return "\xC2\x80" <= character && character <= "\xC2\x9F";
+}
+
+/// `text`, whole, in one line: control characters and bytes that are not UTF-8 are escaped. The
+/// letters of any language stay, as file names have them.
+inline std::string one_line(std::string_view text) {
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t size = detail::character_size(text);
+    const std::string_view character = text.substr(0, std::max<std::size_t>(size, 1));
+    const bool is_printable = size > 0 && !detail::is_control(character);
+    line += is_printable ? std::string(character) : detail::escaped(character);
+    text.remove_prefix(character.size());
+  }
+  return line;
 }
 
 inline Error mismatch(const std::string& expected, const std::string& found) {
   return {"", "expected " + expected + ", found " + found};
 }
 
-template <class Json>
-std::string describe(const Json& document) {
-  if (document.is_string()) return printable(document.template get_ref<const std::string&>());
-  if (document.is_structured()) return std::string("an ") + document.type_name();
-  return document.is_binary() ? "binary data" : document.dump();
+inline Error absent_member(std::string_view name) {
+  return detail::mismatch("a member named " + detail::quoted(name), "none");
 }
 
-/// The status of that name; `other` for a name that is none of the specification's.
-inline ContainerState status_named(std::string_view name) {
+inline Error duplicate_member(std::string_view name) {
+  return detail::mismatch("one member named " + detail::quoted(name), "two");
+}
+
+/// A step of a JSON Pointer: "/" and the name, in which "~" is "~0" and "/" is "~1".
+inline std::string pointer_step(std::string_view name) {
+  return (nlohmann::json::json_pointer() / std::string(name)).to_string();
+}
+
+/// Calls `call`, which reads or writes the member or the element of that name. An Error that it
+/// throws gets the name in front of its pointer.
+template <class Call>
+decltype(auto) at_member(std::string_view name, Call call) try {
+  return call();
+} catch (const Error& error) {
+  if (!error.file().empty()) throw;  // It is about a file that a conversion of the user's loads.
+  throw Error(detail::pointer_step(name) + error.pointer(), error.message());
+}
+
+/// Calls `convert`, a conversion of nlohmann's or of the user's. An exception of nlohmann's becomes
+/// an Error.
+template <class Convert>
+decltype(auto) converted(Convert convert) try {
+  return convert();
+} catch (const Error&) {
+  throw;
+} catch (const nlohmann::json::exception& error) {
+  throw Error("", detail::one_line(error.what()));
+}
+
+}  // namespace detail
+
+inline Error::Error(const std::string& pointer, const std::string& message, const std::string& file)
+    : exception(0, ((file.empty() ? "" : detail::one_line(file) + ": ") +
+                    (pointer.empty() ? "" : detail::escaped(pointer) + ": ") + message)
+                       .c_str()),
+      parts_(std::make_shared<const Parts>(Parts{pointer, message, file})) {}
+
+// ==== Mistakes =================================================================================
+//
+// Mistakes in a user's types and functions that must not compile: each has one sentence, which is
+// the compiler's first error. Used by Reading, Writing and update().
+
+namespace detail {
+
+template <class T, class = void>
+inline constexpr bool has_get_to = false;
+template <class T>
+inline constexpr bool has_get_to<
+    T, std::void_t<decltype(std::declval<const nlohmann::json&>().get_to(std::declval<T&>()))>> =
+    true;
+
+template <class T, class = void>
+inline constexpr bool has_get = false;
+template <class T>
+inline constexpr bool
+    has_get<T, std::void_t<decltype(std::declval<const nlohmann::json&>().template get<T>())>> =
+        true;
+
+/// The kind of document that nlohmann converts a T to: ordered_json, which keeps the order of
+/// members, or json if the conversions of T know that alone.
+template <class T>
+using WrittenDocument =
+    std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
+                       nlohmann::ordered_json, nlohmann::json>;
+
+template <class T>
+inline constexpr bool is_string_view = false;
+template <class Character, class Traits>
+inline constexpr bool is_string_view<std::basic_string_view<Character, Traits>> = true;
+
+/// Whether T is an integer such as __int128, of which std::is_integral knows nothing in strict C++.
+template <class T>
+inline constexpr bool is_wide_integer = std::is_convertible_v<T, int> && !std::is_class_v<T> &&
+                                        !std::is_union_v<T> && !std::is_enum_v<T> &&
+                                        !std::is_floating_point_v<T> &&
+                                        sizeof(T) > sizeof(std::int64_t);
+
+template <class T>
+inline constexpr bool is_other_character =
+#ifdef __cpp_char8_t
+    std::is_same_v<T, char8_t> ||
+#endif
+    std::is_same_v<T, wchar_t> || std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+
+/// Whether T is an integer that this header reads and writes.
+template <class T>
+inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool> &&
+                                   !is_wide_integer<T> && !is_other_character<T>;
+
+/// Whether nlohmann can convert T, for which this header has no rule.
+template <class T, bool has_conversion>
+constexpr bool is_converted() {
+  if constexpr (is_wide_integer<T>) {
+    static_assert(!is_wide_integer<T>, "oci/state.hpp: T is an integer of more than 64 bits");
+    return false;
+  } else if constexpr (is_other_character<T>) {
+    static_assert(!is_other_character<T>, "oci/state.hpp: T is a character type other than char");
+    return false;
+  } else {
+    static_assert(has_conversion,
+                  "oci/state.hpp: T needs a list of members (oci::members<T>) or conversions of "
+                  "its own (to_json and from_json)");
+    return has_conversion;
+  }
+}
+
+template <class T>
+constexpr bool is_readable() {
+  constexpr bool owns_text = !is_string_view<T> && !std::is_pointer_v<T>;
+  static_assert(owns_text,
+                "oci/state.hpp: what is read must own its text: use std::string, not "
+                "std::string_view or a pointer");
+  if constexpr (owns_text) {
+    return detail::is_converted < T, has_get_to<T> || has_get < T >> ();
+  } else {
+    return false;
+  }
+}
+
+template <class T>
+constexpr bool is_writable() {
+  return detail::is_converted<T, std::is_constructible_v<WrittenDocument<T>, const T&>>();
+}
+
+/// The first parameter of a function. Only declared: its type is what counts.
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...));
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...) const);
+template <class Object, class... Others, class Result>
+Object first_parameter(Result (*)(Object, Others...));
+
+/// Whether a function of that type has a copy of its first argument, or may not change it.
+template <class Function>
+constexpr bool has_copy() {
+  using Parameter = decltype(detail::first_parameter(std::declval<Function>()));
+  return !std::is_reference_v<Parameter> || std::is_const_v<std::remove_reference_t<Parameter>>;
+}
+
+template <class Callable, class = void>
+inline constexpr bool has_call_operator = false;
+template <class Callable>
+inline constexpr bool has_call_operator<Callable, std::void_t<decltype(&Callable::operator())>> =
+    true;
+
+template <class, class Callable, class... Arguments>
+inline constexpr bool has_call_template = false;
+template <class Callable, class... Arguments>
+inline constexpr bool has_call_template<
+    std::void_t<decltype(&Callable::template operator()<Arguments...>)>, Callable, Arguments...> =
+    true;
+
+/// Whether a function object, called with an object to change and with `Others`, changes a copy of
+/// it, or must not change it. False if that can't be told, as of overloads.
+template <class Callable, class Object, class... Others>
+constexpr bool changes_copy() {
+  if constexpr (std::is_pointer_v<Callable>) {
+    return detail::has_copy<Callable>();
+  } else if constexpr (has_call_operator<Callable>) {
+    return detail::has_copy<decltype(&Callable::operator())>();
+  } else if constexpr (has_call_template<void, Callable, Object, Others...>) {
+    return detail::has_copy<decltype(&Callable::template operator()<Object, Others...>)>();
+  } else if constexpr (has_call_template<void, Callable, Others...>) {
+    return detail::has_copy<decltype(&Callable::template operator()<Others...>)>();
+  } else {
+    return false;
+  }
+}
+
+/// Stands for what a list calls with the name and the value of each member.
+struct AnyMember {
+  template <class T>
+  void operator()(std::string_view, T&&) const;
+};
+
+/// Calls `visit` with the name and the value of each member of the object's list.
+template <class T, class Visit>
+void visit_members(T& object, Visit visit) {
+  using Object = std::remove_const_t<T>;
+  using List = std::remove_const_t<decltype(members<Object>)>;
+  static_assert(!detail::changes_copy<List, Object, AnyMember>(),
+                "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
+                "[](auto& object, auto member)");
+  members<Object>(object, visit);
+}
+
+/// The first name in required<T> for which `is_there`, called with the place in the list and the
+/// value of the member of that name, is false.
+template <class T, class IsThere>
+std::optional<std::string_view> first_absent(const T& object, IsThere is_there) {
+  for (const std::string_view name : oci::required<T>) {
+    std::size_t place = 0;
+    bool is_found = false;
+    detail::visit_members(object, [&](std::string_view listed, const auto& value) {
+      if (name == listed && is_there(place, value)) is_found = true;
+      ++place;
+    });
+    if (!is_found) return name;
+  }
+  return {};
+}
+
+}  // namespace detail
+
+// ==== Reading ===================================================================================
+//
+// There is one rule for each type, in the class Reader. A rule reads from a source, and there are
+// two sources:
+//
+// - TextSource is a place in a JSON text. It is fast: no document is made on the way from the text
+//   to the struct. It knows the JSON that people and programs write. At anything else, right or
+//   wrong, it gives up by returning false, and never throws for what the text says.
+// - DocumentSource is a value in a document, a nlohmann::json. nlohmann's parser knows everything
+//   about JSON and has the words for what is wrong with it. This source throws the Error.
+//
+// parse() reads the text source. If that gives up, parse_by_document() makes the document, and what
+// the document says counts. What a source offers to the rules:
+//
+//   refuse(expected), refuse_absent(name), refuse_duplicate(name)
+//                         the value is not what the rule expected, or does not have the member, or
+//                         has two of that name: throws, or returns false
+//   null(), boolean(b), integer(i), string(s)
+//                         whether the value is one, which is then read
+//   array(read_element), object(read_member)
+//                         the same; calls the function with each element or member, and its source
+//   skip()                passes over a value that no rule wants
+//   convert(value)        has nlohmann convert the value
+//
+// Uses Text and Messages.
+
+namespace detail {
+
+inline constexpr std::string_view byte_order_mark{"\xEF\xBB\xBF"};
+inline constexpr std::string_view white_space{" \n\r\t"};
+
+/// The status of that name; `other` for a name that is not the specification's.
+inline ContainerState to_status(std::string_view name) {
   for (const auto status : {ContainerState::stopped, ContainerState::creating,
                             ContainerState::created, ContainerState::running}) {
-    if (name == to_string(status)) return status;
+    if (name == oci::to_string(status)) return status;
   }
   return ContainerState::other;
 }
 
-/// The name that a document has for a status. Throws Error where it can have none.
-inline std::string_view document_name(ContainerState status, std::string_view other) {
-  if (status == ContainerState::other) {
-    if (!other.empty() && status_named(other) == ContainerState::other) return other;
-    throw mismatch("a status of the runtime's own", printable(other));
-  }
-  if (!to_string(status).empty()) return to_string(status);
-  throw mismatch("a ContainerState", std::to_string(static_cast<int>(status)));
-}
-
-#ifdef _WIN32  // where paths are UTF-16
+#ifdef _WIN32  // Paths are UTF-16 there.
 inline std::filesystem::path path_from_utf8(std::string_view utf8) try {
 #ifdef __cpp_char8_t
   return std::u8string(utf8.begin(), utf8.end());
@@ -286,339 +1016,287 @@ inline std::filesystem::path path_from_utf8(std::string_view utf8) try {
   return std::filesystem::u8path(utf8);
 #endif
 } catch (const std::system_error&) {
-  throw mismatch("UTF-8", printable(utf8));
-}
-
-inline std::string path_to_utf8(const std::filesystem::path& path) try {
-  const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
-  return {text.begin(), text.end()};
-} catch (const std::system_error&) {
-  throw mismatch("a path in UTF-16", "half of a surrogate pair");
+  throw detail::mismatch("UTF-8", detail::quoted(utf8));
 }
 #else
 inline std::filesystem::path path_from_utf8(std::string_view utf8) { return utf8; }
-inline const std::string& path_to_utf8(const std::filesystem::path& path) { return path.native(); }
 #endif
 
-// How a value of each type is read: one rule for a type, and two kinds of source. A DocumentSource
-// is a value in a document of nlohmann's; there, a broken rule is an Error. A TextSource is at a
-// value in a text, and gives up at what it does not know, right or wrong: then read_value() returns
-// false, and a document decides.
-
-template <class Source>
-bool read_value(Source& source, std::string& value) {
-  std::string_view text;
-  if (!source.string(text)) return source.refuse("a string");
-  value = text;
-  return true;
-}
-
-template <class Source>
-bool read_value(Source& source, std::filesystem::path& value) {
-  std::string_view text;
-  if (!source.string(text)) return source.refuse("a string");
-  value = path_from_utf8(text);
-  return true;
-}
-
-template <class Source>
-bool read_value(Source& source, NamedStatus<ContainerState, std::string> value) {
-  std::string_view name;
-  if (!source.string(name) || name.empty()) return source.refuse("a string that is not empty");
-  value.status = status_named(name);
-  if (value.status == ContainerState::other) value.other = name;
-  return true;
-}
-
-/// Null is none.
-template <class Source, class T>
-bool read_value(Source& source, std::optional<T>& value) {
-  value.reset();
-  return source.null() || read_value(source, value.emplace());
-}
-
-/// Null is no elements: Go's encoder writes it for a nil slice.
-template <class Source, class T>
-bool read_value(Source& source, std::vector<T>& value) {
-  value.clear();
-  const auto read_element = [&](std::string_view, auto& element) {
-    T item{};
-    if (!read_value(element, item)) return false;
-    value.push_back(std::move(item));
-    return true;
-  };
-  const auto expected = std::is_same_v<T, std::string> ? "an array of strings" : "an array";
-  return source.null() || source.array(read_element) || source.refuse(expected);
-}
-
-template <class Source, class T>
-bool read_value(Source& source, std::map<std::string, T>& value) {
-  value.clear();
-  const auto read_member = [&](std::string_view name, auto& element) {
-    const std::size_t size = value.size();
-    const auto added = value.emplace_hint(value.end(), name, T{});
-    return value.size() > size && read_value(element, added->second);
-  };
-  const auto expected = std::is_same_v<T, std::string> ? "an object of strings" : "an object";
-  return source.object(read_member) || source.refuse(expected);
-}
-
-/// A struct with a list of members, an integer, or what nlohmann alone can convert. In a struct, an
-/// absent member keeps its default, and one that is not in the list is ignored.
-template <class Source, class T>
-bool read_value(Source& source, T& value) {
-  if constexpr (has_members<T>) {
-    std::string seen;  // 'y' or 'n' for each member: up to 15, this allocates nothing
-    std::set<std::string> ignored;
-    const auto read_member = [&](std::string_view name, auto& element) {
-      std::size_t index = 0;
-      std::optional<bool> done;
-      members<T>(value, [&](std::string_view member, auto&& item) {
-        if (seen.size() == index) seen += 'n';
-        if (!done && name == member) {
-          done = std::exchange(seen[index], 'y') == 'n' && read_value(element, item);
-        }
-        ++index;
-      });
-      return done ? *done : element.ignore(name, ignored);
-    };
-    return source.object(read_member) || source.refuse("an object");
-  } else if constexpr (is_integer<T>) {
-    using Limits = std::numeric_limits<T>;
-    return source.integer(value) ||
-           source.refuse("an integer from " + std::to_string((Limits::min)()) + " to " +
-                         std::to_string((Limits::max)()));
-  } else {
-    return source.convert(value);
+/// Which members of an object have been read, by their place in the list.
+class SeenMembers {
+ public:
+  /// Adds a member. Returns false if it had been added before.
+  bool insert(std::size_t place) {
+    if (place >= first_.size()) return others_.insert(place).second;
+    const bool is_new = !first_[place];
+    first_.set(place);
+    return is_new;
   }
-}
 
-/// The size of the integer at the beginning of `text`; 0 where there is none that a T can hold.
+  [[nodiscard]] bool contains(std::size_t place) const {
+    return place < first_.size() ? first_[place] : others_.count(place) > 0;
+  }
+
+ private:
+  std::bitset<64> first_;  // All of most lists: a set would allocate.
+  std::set<std::size_t> others_;
+};
+
+/// The kind of document that a T is read from.
 template <class T>
-std::size_t read_integer(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} ? static_cast<std::size_t>(end - text.data()) : 0;
+using ReadDocument = std::conditional_t<std::is_same_v<T, nlohmann::ordered_json>,
+                                        nlohmann::ordered_json, nlohmann::json>;
+
+/// Whether a T can be made first and read into then.
+template <class T>
+inline constexpr bool is_fillable =
+    std::conjunction_v<std::is_default_constructible<T>, std::is_move_assignable<T>>;
+template <class T>
+using if_fillable = std::enable_if_t<is_fillable<T>, int>;
+
+class Reader {
+ public:
+  /// Whether `value` was read. From a document: true, or an Error is thrown.
+  template <class Source>
+  static bool read(Source& source, std::string& value) {
+    std::string_view text;
+    if (!source.string(text)) return source.refuse("a string");
+    value = text;
+    return true;
+  }
+
+  template <class Source>
+  static bool read(Source& source, std::filesystem::path& value) {
+    std::string_view text;
+    if (!source.string(text)) return source.refuse("a string");
+    value = detail::path_from_utf8(text);
+    return true;
+  }
+
+  template <class Source>
+  static bool read(Source& source, NamedStatus<ContainerState, std::string>& value) {
+    std::string_view name;
+    if (!source.string(name) || name.empty()) return source.refuse("a string that is not empty");
+    value.status = detail::to_status(name);
+    if (value.status == ContainerState::other) value.other = name;
+    return true;
+  }
+
+  template <class Source>
+  static bool read(Source& source, ContainerState& value) {
+    std::string_view name;
+    if (!source.string(name) || detail::to_status(name) == ContainerState::other) {
+      return source.refuse(
+          R"("creating", "created", "running" or "stopped" (another needs a State))");
+    }
+    value = detail::to_status(name);
+    return true;
+  }
+
+  template <class Source>
+  static bool read(Source& source, bool& value) {
+    return source.boolean(value) || source.refuse("true or false");
+  }
+
+  /// Null is none. (This rule and the next two are for a T that can be made first and read into
+  /// then. If it can't, nlohmann converts the whole.)
+  template <class Source, class T, if_fillable<T> = 0>
+  static bool read(Source& source, std::optional<T>& value) {
+    value.reset();
+    if (source.null()) return true;
+    return read(source, value.emplace());
+  }
+
+  /// Null is no elements: Go's encoder writes it for a nil slice.
+  template <class Source, class T, if_fillable<T> = 0>
+  static bool read(Source& source, std::vector<T>& value) {
+    value.clear();
+    if (source.null()) return true;
+    const auto read_element = [&](auto& element) {
+      T item{};
+      if (!read(element, item)) return false;
+      value.push_back(std::move(item));
+      return true;
+    };
+    const auto expected = std::is_same_v<T, std::string> ? "an array of strings" : "an array";
+    return source.array(read_element) || source.refuse(expected);
+  }
+
+  template <class Source, class T, class Compare, if_fillable<T> = 0>
+  static bool read(Source& source, std::map<std::string, T, Compare>& value) {
+    value.clear();
+    const auto read_member = [&](std::string_view name, auto& member) {
+      std::string key(name);
+      const auto is_less = value.key_comp();
+      // Most documents are sorted: then it takes no search.
+      const bool is_last = value.empty() || is_less(value.rbegin()->first, key);
+      const auto place = is_last ? value.end() : value.lower_bound(key);
+      const bool is_duplicate = place != value.end() && !is_less(key, place->first);
+      if (is_duplicate) return source.refuse_duplicate(name);
+      return read(member, value.try_emplace(place, std::move(key))->second);
+    };
+    const auto expected = std::is_same_v<T, std::string> ? "an object of strings" : "an object";
+    return source.object(read_member) || source.refuse(expected);
+  }
+
+  /// A struct with a list of members, an integer, or what nlohmann alone can convert.
+  template <class Source, class T>
+  static bool read(Source& source, T& value) {
+    if constexpr (has_members<T>) {
+      return read_struct(source, value);
+    } else if constexpr (is_integer<T>) {
+      return read_integer(source, value);
+    } else if constexpr (detail::is_readable<T>()) {
+      return source.convert(value);
+    }
+  }
+
+ private:
+  template <class Source, class T>
+  static bool read_integer(Source& source, T& value) {
+    if (source.integer(value)) return true;
+    using Limits = std::numeric_limits<T>;
+    return source.refuse("an integer from " + std::to_string((Limits::min)()) + " to " +
+                         std::to_string((Limits::max)()));
+  }
+
+  /// An absent member keeps its default, and one that is not in the list is ignored.
+  template <class Source, class T>
+  static bool read_struct(Source& source, T& object) {
+    SeenMembers seen;
+    std::set<std::string> ignored;
+    const auto read_member = [&](std::string_view name, auto& member) {
+      std::size_t place = 0;
+      bool is_known = false;
+      bool is_read = false;
+      detail::visit_members(object, [&](std::string_view listed, auto&& value) {
+        // The name lasts until the value is read: it is not looked at again after that.
+        if (!is_known && name == listed) {
+          is_known = true;
+          is_read = seen.insert(place) ? read(member, value) : source.refuse_duplicate(name);
+        }
+        ++place;
+      });
+      if (is_known) return is_read;
+      const bool is_new = ignored.emplace(name).second;
+      return is_new ? member.skip() : source.refuse_duplicate(name);
+    };
+    if (!source.object(read_member)) return source.refuse("an object");
+    const auto absent = detail::first_absent(
+        object, [&](std::size_t place, const auto&) { return seen.contains(place); });
+    return !absent || source.refuse_absent(*absent);
+  }
+};
+
+// ---- Reading a document
+
+/// What a message says of a value that was not expected.
+template <class Json>
+std::string description(const Json& document) {
+  if (document.is_string()) return detail::quoted(document.template get_ref<const std::string&>());
+  if (document.is_structured()) return std::string("an ") + document.type_name();
+  if (document.is_binary()) return "binary data";
+  return document.dump();
 }
 
-/// A value in a document, to be read.
+/// A value in a document, to be read. Where a rule is broken, it throws Error.
 template <class Json>
 class DocumentSource {
  public:
   explicit DocumentSource(const Json& document) : document_(document) {}
 
-  [[noreturn]] bool refuse(const std::string& expected) {
-    throw mismatch(expected, describe(document_));
+  [[nodiscard]] bool refuse(const std::string& expected) const {
+    throw detail::mismatch(expected, detail::description(document_));
   }
-  static bool ignore(std::string_view, std::set<std::string>&) { return true; }
-  bool null() { return document_.is_null(); }
+  static bool refuse_absent(std::string_view name) { throw detail::absent_member(name); }
+  static bool refuse_duplicate(std::string_view name) { throw detail::duplicate_member(name); }
 
-  bool string(std::string_view& value) {
-    if (document_.is_string()) value = document_.template get_ref<const std::string&>();
-    return document_.is_string();
-  }
+  static bool skip() { return true; }
 
-  template <class T>
-  bool integer(T& value) {
-    const std::string digits = document_.is_number_integer() ? document_.dump() : "";
-    return read_integer(digits, value) == digits.size() && !digits.empty();
-  }
+  [[nodiscard]] bool null() const { return document_.is_null(); }
 
-  template <class Read>
-  bool array(Read read_element) {
-    return document_.is_array() && items(read_element);
-  }
-  template <class Read>
-  bool object(Read read_member) {
-    return document_.is_object() && items(read_member);
+  bool boolean(bool& value) const {
+    if (!document_.is_boolean()) return false;
+    value = document_.template get<bool>();
+    return true;
   }
 
   template <class T>
-  bool convert(T& value) {
-    value = document_.template get<T>();
+  bool integer(T& value) const {
+    if (document_.is_number_unsigned()) {
+      return assign(document_.template get<typename Json::number_unsigned_t>(), value);
+    }
+    if (document_.is_number_integer()) {
+      return assign(document_.template get<typename Json::number_integer_t>(), value);
+    }
+    return false;
+  }
+
+  bool string(std::string_view& value) const {
+    if (!document_.is_string()) return false;
+    value = document_.template get_ref<const std::string&>();
+    return true;
+  }
+
+  template <class Read>
+  [[nodiscard]] bool array(Read read_element) const {
+    if (!document_.is_array()) return false;
+    for (std::size_t index = 0; index < document_.size(); ++index) {
+      DocumentSource element(document_[index]);
+      detail::at_member(std::to_string(index), [&] { read_element(element); });
+    }
+    return true;
+  }
+
+  template <class Read>
+  [[nodiscard]] bool object(Read read_member) const {
+    if (!document_.is_object()) return false;
+    for (const auto& item : document_.items()) {
+      DocumentSource member(item.value());
+      detail::at_member(item.key(), [&] { read_member(item.key(), member); });
+    }
+    return true;
+  }
+
+  template <class T>
+  bool convert(T& value) const {
+    detail::converted([&] {
+      if constexpr (detail::has_get_to<T>) {
+        document_.get_to(value);
+      } else {
+        value = document_.template get<T>();
+      }
+    });
     return true;
   }
 
  private:
-  template <class Read>
-  bool items(Read read_item) {
-    for (const auto& item : document_.items()) {  // the key() of an element is its index
-      DocumentSource source(item.value());
-      with_errors(item.key(), [&] { read_item(item.key(), source); });
-    }
+  /// Whether a T can hold the number, to which `value` is then set.
+  template <class Number, class T>
+  static bool assign(Number number, T& value) {
+    const auto narrowed = static_cast<T>(number);
+    const bool is_same_sign = (number < Number{}) == (narrowed < T{});
+    if (!is_same_sign || static_cast<Number>(narrowed) != number) return false;
+    value = narrowed;
     return true;
   }
 
   const Json& document_;
 };
 
-// How a value of each type is written, to a document or to text: as what written_value() returns.
+// ---- Making a document
 
-template <class T>
-const T& written_value(const T& value) {
-  return value;
-}
-inline decltype(auto) written_value(const std::filesystem::path& value) {
-  return path_to_utf8(value);
-}
-inline std::string_view written_value(NamedStatus<const ContainerState, const std::string> value) {
-  return document_name(value.status, value.other);
-}
-
-template <class T, class Write>
-void write_member(std::string_view name, const T& value, Write write) {
-  with_errors(name, [&] { write(name, written_value(value)); });
-}
-
-/// None is not written.
-template <class T, class Write>
-void write_member(std::string_view name, const std::optional<T>& value, Write write) {
-  if (value) write_member(name, *value, write);
-}
-
-/// Calls `write` with the name and the value of each member.
-template <class T, class Write>
-void write_members(const T& object, Write write) {
-  members<T>(object,
-             [&](std::string_view name, const auto& value) { write_member(name, value, write); });
-}
-
-/// The kind of document that a T is converted to: ordered_json, which keeps the order of members,
-/// or json where the conversions of T know that one alone.
-template <class T>
-using DocumentOf = std::conditional_t<std::is_constructible_v<nlohmann::ordered_json, const T&>,
-                                      nlohmann::ordered_json, nlohmann::json>;
-
-template <class Json, class T>
-Json to_document(const T& value) {
-  if constexpr (has_members<T>) {
-    Json object = Json::object();
-    write_members(value, [&](std::string_view name, const auto& item) {
-      object[std::string(name)] = to_document<Json>(item);
-    });
-    return object;
-  } else {
-    return std::conditional_t<std::is_constructible_v<Json, const T&>, Json, DocumentOf<T>>(value);
-  }
-}
-
-}  // namespace detail
-
-/// Sets `document` to the name of `status`. Throws Error for `other`, whose name only a State
-/// holds, and for a value that is no enumerator.
+/// Makes a document from the events of nlohmann's parser, as its own parse() does, but refuses
+/// duplicate names, and keeps the first Error instead of throwing it.
 template <class Json>
-void to_json(Json& document, ContainerState status) {
-  document = std::string(detail::document_name(status, ""));
-}
+class DocumentBuilder {
+ public:
+  DocumentBuilder(std::string_view text, Json& document) : text_(text), document_(document) {}
 
-/// Sets `status` from its name. Throws Error, and leaves `status` as it was, for anything but the
-/// names of the specification: a ContainerState has no place for another one, a State has.
-template <class Json>
-void from_json(const Json& document, ContainerState& status) {
-  std::string_view name;
-  detail::DocumentSource<Json> source(document);
-  if (!source.string(name) || detail::status_named(name) == ContainerState::other) {
-    source.refuse(R"("creating", "created", "running" or "stopped" (another needs a State))");
-  }
-  status = detail::status_named(name);
-}
+  /// The first, if any.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
-/// Sets `document` to the document for `value`, without the members that are none. Throws Error,
-/// and leaves `document` as it was, for a status without a proper name.
-template <class Json, class T, detail::if_has_members<T> = 0>
-void to_json(Json& document, const T& value) {
-  document = detail::to_document<Json>(value);
-}
-
-/// Sets `value` from its document, members that are absent to their defaults. Throws Error, and
-/// leaves `value` as it was, where the document is not as the README's table has it.
-template <class Json, class T, detail::if_has_members<T> = 0>
-void from_json(const Json& document, T& value) {
-  T fresh{};
-  detail::DocumentSource<Json> source(document);
-  detail::read_value(source, fresh);
-  value = std::move(fresh);
-}
-
-/// Whether all members are equal; `bundle` as paths are, for which /a//b is /a/b.
-template <class T, detail::if_has_members<T> = 0>
-[[nodiscard]] bool operator==(const T& left, const T& right) {
-  bool equal = true;
-  members<T>(left, [&](std::string_view name, const auto& value) {
-    members<T>(right, [&](std::string_view other_name, const auto& other) {
-      if constexpr (std::is_same_v<decltype(value), decltype(other)>) {
-        if (name == other_name) equal = equal && value == other;
-      }
-    });
-  });
-  return equal;
-}
-template <class T, detail::if_has_members<T> = 0>
-[[nodiscard]] bool operator!=(const T& left, const T& right) {
-  return !(left == right);
-}
-
-/// Prints the name of the enumerator.
-inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
-  return out << to_string(status);
-}
-
-/// Prints the JSON text, or why there is none; what is not UTF-8 becomes U+FFFD. For a log or a
-/// failed assertion.
-template <class T, detail::if_has_members<T> = 0>
-std::ostream& operator<<(std::ostream& out, const T& value) try {
-  using Json = nlohmann::ordered_json;
-  const Json document = detail::to_document<Json>(value);
-  return out << document.dump(-1, ' ', false, Json::error_handler_t::replace);
-} catch (const Error& error) {  // a status without a name, a path that is not UTF-16
-  return out << error.what();
-}
-
-/// Checks what the specification asks of a state beyond the types (runtime.md, State), for a hook
-/// before it acts and a runtime before it saves. Throws Error for the first of these: `version` or
-/// `id` empty; `status` without a proper name; `pid` negative or, on Linux, none while created or
-/// running; `bundle` not absolute. It can't tell an absent `status`, which reads as stopped.
-inline void validate(const State& state) {
-  if (state.version.empty()) throw Error("/ociVersion", R"(expected a version, found "")");
-  if (state.id.empty()) throw Error("/id", R"(expected an ID, found "")");
-  detail::with_errors("status", [&] { detail::document_name(state.status, state.other_status); });
-  if (state.pid.value_or(0) < 0) {
-    throw Error("/pid", "expected 0 or greater, found " + std::to_string(*state.pid));
-  }
-#ifdef __linux__
-  const std::string status = status_name(state);
-  if (!state.pid && (status == "created" || status == "running")) {
-    throw Error("/pid", "expected a process ID, as the status is " + status + ", found none");
-  }
-#endif
-  if (!state.bundle.is_absolute()) {
-    const std::string bundle = detail::printable(detail::path_to_utf8(state.bundle));
-    throw Error("/bundle", "expected an absolute path, found " + bundle);
-  }
-}
-
-/// The same for a container process and its state: `version` empty; `pid` negative; `state` wrong.
-inline void validate(const ContainerProcessState& process) {
-  if (process.version.empty()) throw Error("/ociVersion", R"(expected a version, found "")");
-  if (process.pid < 0) {
-    throw Error("/pid", "expected 0 or greater, found " + std::to_string(process.pid));
-  }
-  detail::with_errors("state", [&] { validate(process.state); });
-}
-
-// ---- Text --------------------------------------------------------------------------------------
-
-namespace detail {
-
-/// Builds a document from a text, by the events of nlohmann's parser, as its own parse() does, but
-/// refuses duplicate names and NUL bytes. It does not throw what is wrong, but keeps it in `error`.
-template <class Json>
-struct DocumentBuilder {
-  explicit DocumentBuilder(std::string_view whole) : text(whole) {
-    const std::size_t nul = text.find('\0');  // which nlohmann's parser takes for the end
-    if (nul != std::string_view::npos) refuse(nul + 1, "expected JSON text, found a NUL byte");
-    if (!error) Json::sax_parse(text.begin(), text.end(), this);
-  }
-
+  // The events. The parser stops if one returns false.
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
   bool number_integer(typename Json::number_integer_t value) { return add(value); }
@@ -626,159 +1304,204 @@ struct DocumentBuilder {
   bool number_float(typename Json::number_float_t value, const std::string&) { return add(value); }
   bool string(std::string& value) { return add(std::move(value)); }
   bool binary(typename Json::binary_t&) { return false; }  // not reached: no text has any
-  bool start_array(std::size_t) { return open(Json::value_t::array); }
+  bool start_array(std::size_t) { return open(Json::array()); }
   bool end_array() { return close(); }
-  bool start_object(std::size_t) { return open(Json::value_t::object); }
+  bool start_object(std::size_t) { return open(Json::object()); }
   bool end_object() { return close(); }
 
   bool key(std::string& name) {
-    const auto [member, added] = parents.back()->emplace(std::move(name), nullptr);
-    named = &*member;
-    if (added) return true;
-    error.emplace(pointer(),
-                  "expected one member named " + printable(member.key()) + ", found two");
+    Level& object = levels_.back();
+    const auto [member, is_new] = object.container->emplace(std::move(name), nullptr);
+    object.member = member;
+    if (is_new) return true;
+    error_.emplace(pointer(), detail::duplicate_member(member.key()).message());
     return false;
   }
 
+  /// `position` is the number of bytes read, the wrong one included.
   bool parse_error(std::size_t position, const std::string& token,
                    const nlohmann::json::exception& reason) {
-    // nlohmann's message without its number and position, and with the token cut.
-    std::string message = reason.what();
-    message.erase(0, message.find("] ") + 2);
-    if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
-    const std::size_t quote = message.rfind('\'' + token + '\'');
-    if (quote != std::string::npos) message.replace(quote, token.size() + 2, printable(token));
-    return refuse(position, message);
+    if (has_found_value_) return refuse(position, message_of(reason, token));
+    return refuse_beginning();
   }
 
-  /// `position` is the number of bytes read, the wrong one included.
+  /// Sets the error: with the line and the column of a byte, of which `position` is the number,
+  /// counted from 1.
   bool refuse(std::size_t position, const std::string& message) {
-    const std::string_view before = text.substr(0, position - 1);
+    const std::string_view before = text_.substr(0, position - 1);
     const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const auto column = position - (before.rfind('\n') + 1);  // npos + 1 is 0
-    error.emplace(
+    const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
+    const std::size_t column = position - line_begin;
+    error_.emplace(
         "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
     return false;
   }
 
-  /// The place for the value that the parser is at.
-  Json& place() {
-    if (parents.empty()) return document;
-    return parents.back()->is_array() ? parents.back()->emplace_back(nullptr) : *named;
+ private:
+  /// An open array or object.
+  struct Level {
+    Json* container;
+    typename Json::iterator member;  // the last one, if it is an object
+  };
+
+  /// No value begins the text: it is empty, or has a line of a log before the document.
+  bool refuse_beginning() {
+    const std::string_view mark = byte_order_mark;
+    const std::size_t begin = text_.substr(0, mark.size()) == mark ? mark.size() : 0;
+    const std::size_t first = text_.find_first_not_of(white_space, begin);
+    if (first == std::string_view::npos) {
+      return refuse(text_.size() + 1, "expected JSON text, found nothing");
+    }
+    return refuse(first + 1, "expected JSON text, found " + detail::quoted(text_.substr(first)));
+  }
+
+  /// nlohmann's message without what this header says better, and with the token cut:
+  /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
+  /// value - invalid literal; last read: 'x'".
+  static std::string message_of(const nlohmann::json::exception& reason, const std::string& token) {
+    std::string message = reason.what();
+    message.erase(0, message.find("] ") + 2);
+    if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
+    const std::size_t found = message.rfind('\'' + token + '\'');
+    if (found != std::string::npos) {
+      message.replace(found, token.size() + 2, detail::quoted(token));
+    }
+    return message;
+  }
+
+  /// Puts a value where the parser is: into the document, an array, or the last member.
+  Json& put(Json value) {
+    has_found_value_ = true;
+    if (levels_.empty()) {
+      document_ = std::move(value);
+      return document_;
+    }
+    Level& level = levels_.back();
+    if (level.container->is_array()) {
+      level.container->push_back(std::move(value));
+      return level.container->back();
+    }
+    *level.member = std::move(value);
+    return *level.member;
   }
 
   bool add(Json value) {
-    place() = std::move(value);
+    put(std::move(value));
     return true;
   }
 
-  bool open(typename Json::value_t type) {
-    parents.push_back(&place());
-    *parents.back() = type;
+  bool open(Json container) {
+    levels_.push_back({&put(std::move(container)), {}});
     return true;
   }
 
   bool close() {
-    parents.pop_back();
+    levels_.pop_back();
     return true;
   }
 
   /// The JSON Pointer of the member that is being read.
   [[nodiscard]] std::string pointer() const {
     std::string pointer;
-    for (auto parent = parents.begin(); parent != parents.end(); ++parent) {
-      const Json* child = parent + 1 == parents.end() ? named : parent[1];
-      for (const auto& item : (*parent)->items()) {
-        if (&item.value() == child) pointer += pointer_step(item.key());
-      }
+    for (const Level& level : levels_) {
+      const bool is_array = level.container->is_array();
+      pointer += detail::pointer_step(is_array ? std::to_string(level.container->size() - 1)
+                                               : level.member.key());
     }
     return pointer;
   }
 
-  std::string_view text;
-  Json document;               // whole where there is no error
-  std::optional<Error> error;  // the first
-  std::vector<Json*> parents;  // the open arrays and objects, innermost last
-  Json* named{};               // the value of the last name
+  std::string_view text_;
+  Json& document_;
+  std::optional<Error> error_;
+  std::vector<Level> levels_;  // innermost last
+  bool has_found_value_{};
 };
 
-constexpr std::size_t index_of(char c) { return static_cast<unsigned char>(c); }
-
-/// The escapes of two characters in JSON strings: a letter, and the character that it stands for.
-struct Escapes {
-  std::array<char, 256> letter{};     // by character; 0 for none, 'u' where nlohmann decides
-  std::array<char, 256> character{};  // by letter; 0 where there is no such escape
-
-  constexpr Escapes() {
-    for (std::size_t c = 0; c < letter.size(); ++c) letter[c] = c < ' ' || c > '~' ? 'u' : '\0';
-    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      letter[index_of(pair[1])] = pair[0];
-      character[index_of(pair[0])] = pair[1];
-    }
-    character['/'] = '/';
+/// Has nlohmann's parser read the whole text. Returns the first Error in it; if there is none,
+/// `document` is complete. (Not in line: the parser is large, and one copy of it serves both
+/// sources.)
+template <class Json>
+[[gnu::noinline]] std::optional<Error> parse_document(std::string_view text, Json& document) {
+  DocumentBuilder<Json> builder(text, document);
+  const std::size_t nul = text.find('\0');  // nlohmann's parser takes it for the end.
+  if (nul != std::string_view::npos) {
+    builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
+  } else {
+    Json::sax_parse(text.begin(), text.end(), &builder);
   }
-};
-inline constexpr Escapes escapes{};
-
-/// The end of the characters at `at` that stand for themselves in a JSON string.
-inline const char* skip_plain(const char* at, const char* end) {
-  // Eight at a time: a byte that is not plain sets a highest bit in one of the terms.
-  constexpr std::uint64_t each = 0x0101010101010101;
-  for (std::uint64_t bytes = 0; end - at >= 8; at += 8) {
-    std::memcpy(&bytes, at, 8);
-    const std::uint64_t quote = (bytes ^ each * '"') - each;
-    const std::uint64_t backslash = (bytes ^ each * '\\') - each;
-    if (((bytes | quote | backslash | (bytes - each * ' ')) & each * 0x80) != 0) break;
-  }
-  while (at != end && escapes.letter[index_of(*at)] == 0) ++at;
-  return at;
+  return builder.error();
 }
 
-/// A value in a text, to be read. It knows what runtimes write: objects, arrays, integers, strings
-/// of ASCII and its escapes. Other strings, and the values that are ignored or that nlohmann
-/// converts, go to nlohmann's parser, each as the text of one value. At all else it gives up.
-template <class Json = nlohmann::json>
+/// The T that a text holds which the text source does not know, or the Error in it. This is slower,
+/// and rarely done.
+template <class T>
+T parse_by_document(std::string_view text) {
+  using Json = ReadDocument<T>;
+  Json document;
+  const auto error = detail::parse_document(text, document);
+  if (error) throw Error(*error);
+  if constexpr (is_fillable<T>) {
+    T value{};
+    DocumentSource<Json> source(document);
+    Reader::read(source, value);
+    return value;
+  } else if constexpr (detail::is_readable<T>()) {
+    return detail::converted([&] { return document.template get<T>(); });
+  }
+}
+
+// ---- Reading a text
+
+/// A value in a JSON text, to be read. It knows objects, arrays, integers, true, false, null and
+/// strings. Values that are skipped or that nlohmann converts go to nlohmann's parser, each as a
+/// text of its own. At all else it gives up.
 class TextSource {
  public:
-  explicit TextSource(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
-
-  static bool refuse(const std::string&) { return false; }
-  bool at_end() { return skip_space() == end_; }
-  bool null() {
-    if (skip_space() == end_ || rest().substr(0, 4) != "null") return false;
-    at_ += 4;
-    return true;
+  /// A text may begin with a byte order mark, as nlohmann's parser has it.
+  explicit TextSource(std::string_view text) : text_(text), decoded_(new char[text.size()]) {
+    literal(byte_order_mark);
   }
 
-  /// `value` is in the text or, where it has to be decoded, in decoded_.
-  bool string(std::string_view& value) {
-    if (!next('"')) return false;
-    const char* const begin = at_;
-    const auto plain = [&] {
-      const char* const from = std::exchange(at_, skip_plain(at_, end_));
-      return std::string_view(from, static_cast<std::size_t>(at_ - from));
-    };
-    const auto ends = [&] { return at_ != end_ && *at_ == '"' && ++at_ != nullptr; };
-    value = plain();
-    if (ends()) return true;
-    decoded_ = value;
-    while (decode_escape()) {
-      value = decoded_ += plain();
-      if (ends()) return true;
-    }
-    at_ = begin - 1;  // not all of it is ASCII
-    const std::optional<Json> document = parse_value();
-    if (document) value = decoded_ = document->template get_ref<const std::string&>();
-    return document.has_value();
+  static bool refuse(const std::string&) { return false; }
+  static bool refuse_absent(std::string_view) { return false; }
+  static bool refuse_duplicate(std::string_view) { return false; }
+
+  bool at_end() {
+    skip_space();
+    return at_ == text_.size();
+  }
+
+  bool null() {
+    skip_space();
+    return literal("null");
+  }
+
+  bool boolean(bool& value) {
+    skip_space();
+    value = literal("true");
+    return value || literal("false");
   }
 
   template <class T>
   bool integer(T& value) {
     skip_space();
-    const std::size_t size = read_integer(rest(), value);
-    const bool padded = size > 1 && (*at_ == '0' || (*at_ == '-' && at_[1] == '0'));
-    at_ += size;
-    return size > 0 && !padded;
+    value = 0;
+    // What follows is looked at next: so 01 and 0.5 are not taken for integers.
+    if (literal("0") || literal("-0")) return true;
+    const char* const begin = text_.data() + at_;
+    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
+    at_ += static_cast<std::size_t>(end - begin);
+    return error == std::errc{};
+  }
+
+  /// `value` lasts until the next string is read.
+  bool string(std::string_view& value) {
+    if (!next('"')) return false;
+    const Decoded decoded = detail::decode_string(text_.substr(at_), decoded_.get());
+    at_ += decoded.read;
+    value = {decoded_.get(), decoded.written};
+    return decoded.read > 0;
   }
 
   template <class Read>
@@ -786,7 +1509,7 @@ class TextSource {
     if (!next('[')) return false;
     if (next(']')) return true;
     do {
-      if (!read_element({}, *this)) return false;
+      if (!read_element(*this)) return false;
     } while (next(','));
     return next(']');
   }
@@ -802,259 +1525,432 @@ class TextSource {
     return next('}');
   }
 
-  bool ignore(std::string_view name, std::set<std::string>& ignored) {
-    return ignored.emplace(name).second && parse_value();
+  /// (A template, so that nlohmann's parser is compiled only where something is read.)
+  template <class Json = nlohmann::json>
+  bool skip() {
+    const std::string_view value = value_text();
+    Json ignored;
+    return !value.empty() && !detail::parse_document(value, ignored);
   }
 
   template <class T>
   bool convert(T& value) try {
-    const std::optional<Json> document = parse_value();
-    if (document) value = document->template get<T>();
-    return document.has_value();
-  } catch (...) {  // which the document throws again, if the rest of the text is right
-    return false;
+    using Json = ReadDocument<T>;
+    const std::string_view text = value_text();
+    if (text.empty()) return false;
+    Json document;
+    if (detail::parse_document(text, document)) return false;
+    if constexpr (std::is_same_v<T, Json>) {
+      value = std::move(document);
+    } else {
+      DocumentSource<Json>(document).convert(value);
+    }
+    return true;
+  } catch (...) {
+    return false;  // The document throws it again, if the rest of the text is right.
   }
 
  private:
-  [[nodiscard]] std::string_view rest() const {
-    return {at_, static_cast<std::size_t>(end_ - at_)};
+  void skip_space() {
+    const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
   }
 
-  const char* skip_space() {
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
-    return at_;
-  }
-
-  bool next(char c) {
-    const bool found = skip_space() != end_ && *at_ == c;
-    if (found) ++at_;
-    return found;
-  }
-
-  /// Appends the character that an escape stands for to decoded_, if it is ASCII.
-  bool decode_escape() {
-    const std::string_view text = rest().substr(0, 6);
-    if (text.size() < 2 || text[0] != '\\') return false;
-    const char* const digits = at_ + 2;
-    std::size_t code = index_of(escapes.character[index_of(text[1])]);
-    const bool is_short = code != 0;
-    if (!is_short) {
-      if (text[1] != 'u' || text.size() < 6) return false;
-      if (std::from_chars(digits, digits + 4, code, 16).ptr != digits + 4) return false;
-      if (code >= 0x80) return false;
-    }
-    decoded_ += static_cast<char>(code);
-    at_ += is_short ? 2 : 6;
+  /// Whether these characters are next, which are then passed over.
+  bool literal(std::string_view characters) {
+    if (text_.substr(at_, characters.size()) != characters) return false;
+    at_ += characters.size();
     return true;
   }
 
-  /// Gives the text of the value that begins here to nlohmann's parser, which decides whether it is
-  /// one. (It would skip a byte order mark, with which only a whole text may begin: give up.)
-  std::optional<Json> parse_value() {
-    const char* const begin = skip_space();
-    if (begin == end_ || *begin == '\xEF') return {};
-    for (std::size_t depth = 0; at_ != end_; ++at_) {
-      const char c = *at_;
+  /// The same for one character, after white space.
+  bool next(char c) {
+    skip_space();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+
+  /// The text of the value that begins here, which is passed over; "" for none. It ends where a
+  /// value must: whether it is one is for nlohmann's parser to say. (That would skip a byte order
+  /// mark, with which only a whole text may begin.)
+  std::string_view value_text() {
+    skip_space();
+    const std::size_t begin = at_;
+    if (text_.substr(at_, 1) == byte_order_mark.substr(0, 1)) return {};
+    std::size_t depth = 0;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      const bool opens = c == '{' || c == '[';
       const bool closes = c == '}' || c == ']';
       if (depth == 0 && (closes || c == ',' || c == ':')) break;
-      if (c == '{' || c == '[') ++depth;
+      if (opens) ++depth;
       if (closes) --depth;
-      if (c != '"') continue;
-      for (++at_; at_ != end_ && *at_ != '"'; ++at_) {
-        if (*at_ == '\\' && at_ + 1 != end_) ++at_;
+      if (c == '"') {
+        skip_string();
+      } else {
+        ++at_;
       }
-      if (at_ == end_) return {};
     }
-    DocumentBuilder<Json> builder({begin, static_cast<std::size_t>(at_ - begin)});
-    if (builder.error) return {};
-    return std::move(builder.document);
+    return text_.substr(begin, at_ - begin);
   }
 
-  const char* at_;
-  const char* end_;
-  std::string decoded_;
+  /// Passes over a string: from its opening quote to behind its closing quote, or the text's end.
+  void skip_string() {
+    ++at_;
+    while (at_ < text_.size() && text_[at_] != '"') {
+      const bool is_escape = text_[at_] == '\\' && at_ + 1 < text_.size();
+      at_ += is_escape ? 2 : 1;
+    }
+    if (at_ < text_.size()) ++at_;
+  }
+
+  std::string_view text_;
+  std::size_t at_{};                 // the number of bytes that have been read
+  std::unique_ptr<char[]> decoded_;  // of the last string
 };
 
-/// The text of a document. Throws Error for the first string in it that is not UTF-8.
-template <class Json>
-std::string dump_document(const Json& document) try {
-  return document.dump();
-} catch (const nlohmann::json::exception&) {
-  if (document.is_string()) throw mismatch("UTF-8", describe(document));
-  for (const auto& item : document.items()) {  // one of these is not UTF-8
-    with_errors(item.key(), [&] {
-      dump_document(Json(item.key()));
-      dump_document(item.value());
-    });
-  }
-  throw;  // not reached: dump() throws for nothing else
-}
-
-/// Writes text, as nlohmann's dump() of an ordered_json does. (This and TextSource are templates so
-/// that nlohmann's parser and dump() are compiled only where they are used.)
-template <class Json = nlohmann::json>
-class TextWriter {
- public:
-  std::string take() {
-    text_.resize(size_);
-    return std::move(text_);
-  }
-
-  template <class T>
-  void write(const T& value) {
-    if constexpr (has_members<T>) {
-      put('{');
-      write_members(value, [&](std::string_view name, const auto& item) { member(name, item); });
-      put('}');
-    } else if constexpr (is_integer<T>) {
-      char* const to = room(20);  // -9223372036854775808
-      size_ += static_cast<std::size_t>(std::to_chars(to, to + 20, value).ptr - to);
-    } else {
-      put(dump_document(to_document<DocumentOf<T>>(value)));
-    }
-  }
-
-  template <class T>
-  void write(const std::vector<T>& value) {
-    put('[');
-    for (std::size_t index = 0; index < value.size(); ++index) {
-      if (index > 0) put(',');
-      with_errors(std::to_string(index), [&] { write(written_value(value[index])); });
-    }
-    put(']');
-  }
-
-  template <class T>
-  void write(const std::map<std::string, T>& value) {
-    put('{');
-    for (const auto& [name, item] : value) {
-      with_errors(name, [&, &name = name, &item = item] { member(name, written_value(item)); });
-    }
-    put('}');
-  }
-
-  void write(const std::string& value) { write(std::string_view{value}); }
-
-  void write(std::string_view value) {
-    char* to = room(2 * value.size() + 2);  // each character may need an escape
-    *to++ = '"';
-    const char* const end = value.data() + value.size();
-    for (const char* from = value.data();; ++from) {
-      const char* const plain = std::exchange(from, skip_plain(from, end));
-      to = std::copy(plain, from, to);
-      if (from == end) break;
-      const char letter = escapes.letter[index_of(*from)];
-      if (letter == 'u') return put(dump_document(Json(std::string(value))));
-      *to++ = '\\';
-      *to++ = letter;
-    }
-    *to++ = '"';
-    size_ = static_cast<std::size_t>(to - text_.data());
-  }
-
- private:
-  template <class T>
-  void member(std::string_view name, const T& value) {
-    if (text_[size_ - 1] != '{') put(',');
-    write(name);
-    put(':');
-    write(value);
-  }
-
-  void put(char c) {
-    *room(1) = c;
-    ++size_;
-  }
-
-  void put(const std::string& text) {
-    std::copy(text.begin(), text.end(), room(text.size()));
-    size_ += text.size();
-  }
-
-  /// Where the next bytes go, with room for that many.
-  char* room(std::size_t bytes) {
-    if (text_.size() - size_ < bytes) text_.resize(2 * (size_ + bytes));
-    return text_.data() + size_;
-  }
-
-  std::string text_ = std::string(512, '\0');
-  std::size_t size_{};  // what is used of it
-};
-
+/// Reads the whole text straight into `value`. Returns false, and leaves anything in it, if the
+/// text source gives up.
 template <class T>
-T parse_as_document(std::string_view text) {
-  using Document = std::conditional_t<std::is_same_v<T, nlohmann::ordered_json>, T, nlohmann::json>;
-  DocumentBuilder<Document> builder(text);
-  if (builder.error) throw Error(*builder.error);
-  if constexpr (std::is_same_v<T, Document>) {
-    return std::move(builder.document);
-  } else {
-    return with_errors({}, [&] { return builder.document.template get<T>(); });
-  }
+bool read_text(std::string_view text, T& value) {
+  TextSource source(text);
+  return Reader::read(source, value) && source.at_end();
 }
 
 }  // namespace detail
 
-/// The T that `text` holds: a State, another type with a list of members, or any type that nlohmann
-/// can convert from json. Throws Error for what from_json refuses, for what is not JSON in UTF-8,
-/// for a duplicate name in an object (RFC 7493, section 2.3), and for text or a NUL byte after the
-/// document. An exception of nlohmann's from a from_json of your own becomes an Error.
-template <class T = State>
-[[nodiscard]] T parse(std::string_view text) {
-  if constexpr (detail::has_members<T>) {
-    T value{};
-    detail::TextSource source(text);
-    const bool done = detail::read_value(source, value) && source.at_end();
-    if (!done) value = detail::parse_as_document<T>(text);
-    return value;
-  } else {
-    return detail::parse_as_document<T>(text);
+// ==== Writing ===================================================================================
+//
+// The mirror of Reading: one rule for each type, in the class Writer, and two sinks with the same
+// few verbs. TextSink makes the JSON text, and DocumentSink the document for nlohmann's
+// conversions. So a value is written with the same order, the same null and the same errors in
+// both. What a sink offers to the rules:
+//
+//   null(), boolean(b), integer(i), string(s)    writes such a value
+//   start_array(), element(), end_array()        element() is the sink for the next element
+//   start_object(), member(name), end_object()   member() is the sink for the value of that member
+//   scalar(document)                             writes what nlohmann has the text for
+//
+// Uses Text and Messages.
+
+namespace detail {
+
+/// The name of a status in a document. Throws Error if it can have none.
+inline std::string_view written_status(ContainerState status, std::string_view other) {
+  const std::string_view name = oci::to_string(status);
+  if (name.empty()) {
+    throw detail::mismatch("a ContainerState", std::to_string(static_cast<int>(status)));
   }
+  if (status != ContainerState::other) return name;
+  if (other.empty() || detail::to_status(other) != ContainerState::other) {
+    throw detail::mismatch("a status of the runtime's own", detail::quoted(other));
+  }
+  return other;
 }
 
-/// The JSON text of `value`, as parse() takes it: no white space, no final newline, non-ASCII
-/// characters as themselves. Throws Error for a string that is not UTF-8 and for a status without a
-/// proper name. An exception of nlohmann's from a to_json of your own becomes an Error.
+#ifdef _WIN32  // Paths are UTF-16 there.
+inline std::string path_to_utf8(const std::filesystem::path& path) try {
+  const auto text = path.u8string();  // a std::string in C++17, no longer in C++20
+  return {text.begin(), text.end()};
+} catch (const std::system_error&) {
+  throw detail::mismatch("a path in UTF-16", "half of a surrogate pair");
+}
+#else
+inline const std::string& path_to_utf8(const std::filesystem::path& path) { return path.native(); }
+#endif
+
 template <class T>
-[[nodiscard]] std::string dump(const T& value) {
-  static_assert(std::is_constructible_v<detail::DocumentOf<T>, const T&>,
-                "T needs a list of members (oci::members<T>) or a to_json of its own");
-  detail::TextWriter writer;
-  detail::with_errors({}, [&] { writer.write(value); });
-  return writer.take();
-}
+inline constexpr bool is_document =
+    std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>;
 
-// ---- Files -------------------------------------------------------------------------------------
+class Writer {
+ public:
+  template <class Sink>
+  static void write(Sink& sink, const std::string& value) {
+    sink.string(value);
+  }
+
+  template <class Sink>
+  static void write(Sink& sink, std::string_view value) {
+    sink.string(value);
+  }
+
+  template <class Sink>
+  static void write(Sink& sink, const std::filesystem::path& value) {
+    sink.string(detail::path_to_utf8(value));
+  }
+
+  template <class Sink>
+  static void write(Sink& sink, ContainerState value) {
+    sink.string(detail::written_status(value, ""));
+  }
+
+  template <class Sink>
+  static void write(Sink& sink, NamedStatus<const ContainerState, const std::string> value) {
+    sink.string(detail::written_status(value.status, value.other));
+  }
+
+  template <class Sink>
+  static void write(Sink& sink, bool value) {
+    sink.boolean(value);
+  }
+
+  /// None is null, but as a member it is left out: see write_member().
+  template <class Sink, class T>
+  static void write(Sink& sink, const std::optional<T>& value) {
+    if (value) {
+      write(sink, *value);
+    } else {
+      sink.null();
+    }
+  }
+
+  template <class Sink, class T>
+  static void write(Sink& sink, const std::vector<T>& value) {
+    sink.start_array();
+    for (std::size_t index = 0; index < value.size(); ++index) {
+      const T& item = value[index];
+      write_element(sink, index, item);
+    }
+    sink.end_array();
+  }
+
+  template <class Sink, class T, class Compare>
+  static void write(Sink& sink, const std::map<std::string, T, Compare>& value) {
+    sink.start_object();
+    for (const auto& item : value) write_member(sink, item.first, item.second);
+    sink.end_object();
+  }
+
+  /// A struct with a list of members, an integer, a document, or what nlohmann makes one of.
+  template <class Sink, class T>
+  static void write(Sink& sink, const T& value) {
+    if constexpr (has_members<T>) {
+      write_struct(sink, value);
+    } else if constexpr (is_integer<T>) {
+      sink.integer(value);
+    } else if constexpr (is_document<T>) {
+      write_document(sink, value);
+    } else if constexpr (detail::is_writable<T>()) {
+      using Json = WrittenDocument<T>;
+      write_document(sink, detail::converted([&] { return Json(value); }));
+    }
+  }
+
+ private:
+  template <class T>
+  static bool is_none(const T&) {
+    return false;
+  }
+  template <class T>
+  static bool is_none(const std::optional<T>& value) {
+    return !value;
+  }
+
+  template <class Sink, class T>
+  static void write_struct(Sink& sink, const T& object) {
+    sink.start_object();
+    detail::visit_members(object, [&](std::string_view name, const auto& value) {
+      if (!is_none(value)) write_member(sink, name, value);
+    });
+    sink.end_object();
+    const auto absent = detail::first_absent(
+        object, [](std::size_t, const auto& value) { return !is_none(value); });
+    if (absent) throw detail::absent_member(*absent);
+  }
+
+  template <class Sink, class T>
+  static void write_element(Sink& sink, std::size_t index, const T& value) {
+    detail::at_member(std::to_string(index), [&] {
+      auto&& element = sink.element();
+      write(element, value);
+    });
+  }
+
+  template <class Sink, class T>
+  static void write_member(Sink& sink, std::string_view name, const T& value) {
+    detail::at_member(name, [&] {
+      auto&& member = sink.member(name);
+      write(member, value);
+    });
+  }
+
+  /// A document of nlohmann's, which may hold what JSON does not have.
+  template <class Sink, class Json>
+  static void write_document(Sink& sink, const Json& document) {
+    if (document.is_object()) {
+      sink.start_object();
+      for (const auto& item : document.items()) write_member(sink, item.key(), item.value());
+      sink.end_object();
+    } else if (document.is_array()) {
+      sink.start_array();
+      for (std::size_t index = 0; index < document.size(); ++index) {
+        write_element(sink, index, document[index]);
+      }
+      sink.end_array();
+    } else if (document.is_string()) {
+      sink.string(document.template get_ref<const std::string&>());
+    } else {
+      if (document.is_number_float()) require_finite(document.template get<double>());
+      sink.scalar(document);
+    }
+  }
+
+  static void require_finite(double number) {
+    if (std::isfinite(number)) return;
+    const std::string found = std::isnan(number) ? "nan" : std::to_string(number);
+    throw detail::mismatch("a number that JSON has", found);
+  }
+};
+
+/// Makes a JSON text, the same as nlohmann's dump() makes of the document.
+class TextSink {
+ public:
+  [[nodiscard]] std::string text() const { return std::string(text_.text()); }
+
+  void null() { text_.put("null"); }
+
+  void boolean(bool value) { text_.put(value ? "true" : "false"); }
+
+  template <class T>
+  void integer(T value) {
+    constexpr std::size_t most = 20;  // as many as -9223372036854775808 has
+    char* const to = text_.room(most);
+    text_.added(static_cast<std::size_t>(std::to_chars(to, to + most, value).ptr - to));
+  }
+
+  void string(std::string_view value) {
+    const bool is_utf8 = detail::encode_string(value, text_);
+    if (!is_utf8) throw detail::mismatch("UTF-8", detail::quoted(value));
+  }
+
+  template <class Json>
+  void scalar(const Json& document) {
+    text_.put(document.dump());
+  }
+
+  void start_array() { text_.put('['); }
+  TextSink& element() {
+    separate('[');
+    return *this;
+  }
+  void end_array() { text_.put(']'); }
+
+  void start_object() { text_.put('{'); }
+  TextSink& member(std::string_view name) {
+    separate('{');
+    string(name);
+    text_.put(':');
+    return *this;
+  }
+  void end_object() { text_.put('}'); }
+
+ private:
+  /// Puts a comma before all but the first element or member.
+  void separate(char opening) {
+    if (text_.text().back() != opening) text_.put(',');
+  }
+
+  Buffer text_;
+};
+
+/// Makes a document of nlohmann's. It does not look at strings: only a text must be UTF-8.
+template <class Json>
+class DocumentSink {
+ public:
+  explicit DocumentSink(Json& document) : document_(document) {}
+
+  void null() { document_ = nullptr; }
+  void boolean(bool value) { document_ = value; }
+  template <class T>
+  void integer(T value) {
+    document_ = value;
+  }
+  void string(std::string_view value) { document_ = std::string(value); }
+  template <class Other>
+  void scalar(const Other& document) {
+    document_ = document;
+  }
+
+  void start_array() { document_ = Json::array(); }
+  DocumentSink element() {
+    document_.push_back(nullptr);
+    return DocumentSink(document_.back());
+  }
+  static void end_array() {}
+
+  void start_object() { document_ = Json::object(); }
+  DocumentSink member(std::string_view name) { return DocumentSink(document_[std::string(name)]); }
+  static void end_object() {}
+
+ private:
+  Json& document_;
+};
+
+}  // namespace detail
+
+// ==== Files =====================================================================================
+//
+// Three classes do the work: a Place is a name in an open directory, a Temporary is a file beside
+// it that takes its name in the end or deletes itself, a LockedFile is the file that has the name,
+// under a lock. A step that fails throws a Failure; only in_file() knows the path. Uses parse() and
+// dump().
 
 #ifndef _WIN32
 
 namespace detail {
 
-[[noreturn]] inline void throw_errno(int error, const char* what,
-                                     const std::filesystem::path& path) {
-  throw std::filesystem::filesystem_error(what, path, {error, std::generic_category()});
+/// A step that failed, and its errno.
+struct Failure {
+  const char* step;
+  int error;
+};
+
+/// Calls `call`, which works for `function` on the file at `path`, and adds these two to what it
+/// throws: a Failure becomes a filesystem_error, and an Error gets the file's name.
+template <class Call>
+decltype(auto) in_file(const char* function, const std::filesystem::path& path, Call call) try {
+  const bool has_nul = path.native().find('\0') != std::string::npos;  // where the system stops
+  if (has_nul) throw Failure{"NUL byte in the path", EINVAL};
+  return call();
+} catch (const Failure& failure) {
+  const std::error_code code(failure.error, std::generic_category());
+  throw std::filesystem::filesystem_error(std::string(function) + ": " + failure.step, path, code);
+} catch (const Error& error) {
+  if (!error.file().empty()) throw;  // of another file, which a user's own conversion loads
+  throw Error(error.pointer(), error.message(), path.native());
 }
 
-/// Calls `call`, which works on the file at `path`: an Error that it throws gets the file's name.
+using Errnos = std::initializer_list<int>;
+
+inline bool is_one_of(int error, Errnos errnos) {
+  return std::find(errnos.begin(), errnos.end(), error) != errnos.end();
+}
+
+/// What `call` returns if no signal interrupts it.
 template <class Call>
-decltype(auto) in_file(const std::filesystem::path& path, Call call) {
-  const bool nul = path.native().find('\0') != std::string::npos;  // where the system ends a path
-  if (nul) throw_errno(EINVAL, "oci: NUL byte in a path", path);
-  try {
-    return call();
-  } catch (const Error& error) {
-    if (!error.file().empty()) throw;  // of another file
-    throw Error(error.pointer(), error.message(), path.native());
+auto uninterrupted(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result != -1 || errno != EINTR) return result;
   }
 }
 
-/// Calls `call` until no signal interrupts it. Where it returns -1, errno becomes an exception.
+/// The same for a step that must succeed.
 template <class Call>
-auto checked(const char* what, const std::filesystem::path& path, Call call) {
-  auto result = call();
-  while (result == -1 && errno == EINTR) result = call();
-  if (result == -1) throw_errno(errno, what, path);
+auto checked(const char* step, Call call) {
+  const auto result = detail::uninterrupted(call);
+  if (result == -1) throw Failure{step, errno};
   return result;
+}
+
+/// Whether a step succeeds that may fail with one of `errnos`.
+template <class Call>
+bool succeeds(const char* step, Errnos errnos, Call call) {
+  const auto result = detail::uninterrupted(call);
+  if (result == -1 && !detail::is_one_of(errno, errnos)) throw Failure{step, errno};
+  return result != -1;
 }
 
 /// An open file, closed at the end of its life.
@@ -1063,217 +1959,589 @@ class Descriptor {
   explicit Descriptor(int number) : number_(number) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { reset(-1); }
+  ~Descriptor() { close(); }
 
   operator int() const { return number_; }
 
-  /// Takes another. Returns what close() returned for the old one, which is closed in any case.
-  int reset(int number) {
-    const int old = std::exchange(number_, number);
-    return old == -1 ? 0 : ::close(old);
+  /// Returns what close() returns. Whatever that is, the descriptor is gone.
+  int close() {
+    if (number_ == -1) return 0;
+    const int result = ::close(number_);
+    number_ = -1;
+    return result;
+  }
+
+  /// Closes the file, and takes another.
+  void reset(int number) {
+    close();
+    number_ = number;
   }
 
  private:
   int number_;
 };
 
-inline std::string read_to_end(int file, const std::filesystem::path& path) {
+/// Waits until `file` is ready for one of `events`, if it is non-blocking. Any other EAGAIN, such
+/// as the time-out of a socket, is a failure of that step.
+inline void wait_until_ready(const char* step, int file, decltype(pollfd::events) events) {
+  const int flags = detail::checked("cannot wait", [&] { return ::fcntl(file, F_GETFL); });
+  if ((flags & O_NONBLOCK) == 0) throw Failure{step, EAGAIN};
+  pollfd awaited{file, events, 0};
+  detail::checked("cannot wait", [&] { return ::poll(&awaited, 1, -1); });
+  if ((awaited.revents & POLLNVAL) != 0) throw Failure{"cannot wait", EBADF};
+}
+
+/// How many bytes `call` has read or written: it is called again as long as it only has to wait.
+template <class Call>
+std::size_t transferred(const char* step, int file, decltype(pollfd::events) events, Call call) {
+  for (;;) {
+    const ssize_t count = detail::uninterrupted(call);
+    if (count != -1) return static_cast<std::size_t>(count);
+    if (!detail::is_one_of(errno, {EAGAIN, EWOULDBLOCK})) throw Failure{step, errno};
+    detail::wait_until_ready(step, file, events);
+  }
+}
+
+inline std::string text_to_end(int file) {
   constexpr std::size_t size = 65536;                   // a packet is cut to it
   const std::unique_ptr<char[]> chunk(new char[size]);  // no std::string, which would touch it all
   std::string text;
   for (;;) {
-    const auto count =
-        checked("oci::load: cannot read", path, [&] { return ::read(file, chunk.get(), size); });
+    const std::size_t count = detail::transferred("cannot read", file, POLLIN,
+                                                  [&] { return ::read(file, chunk.get(), size); });
     if (count == 0) return text;
-    text.append(chunk.get(), static_cast<std::size_t>(count));
+    text.append(chunk.get(), count);
   }
 }
 
-inline void write_all(int file, std::string_view text, const std::filesystem::path& path) {
-  const auto write = [&] { return ::write(file, text.data(), text.size()); };
+inline void write_all(int file, std::string_view text) {
   while (!text.empty()) {
-    text.remove_prefix(static_cast<std::size_t>(checked("oci::save: cannot write", path, write)));
+    text.remove_prefix(detail::transferred(
+        "cannot write", file, POLLOUT, [&] { return ::write(file, text.data(), text.size()); }));
   }
 }
 
-inline void require_regular(const struct stat& file, const std::filesystem::path& path) {
+inline void require_regular(const struct stat& file) {
   if (S_ISREG(file.st_mode)) return;
-  const int error = S_ISLNK(file.st_mode) ? ELOOP : S_ISDIR(file.st_mode) ? EISDIR : ENXIO;
-  throw_errno(error, "oci: not a regular file", path);
+  if (S_ISLNK(file.st_mode)) throw Failure{"not a regular file", ELOOP};
+  if (S_ISDIR(file.st_mode)) throw Failure{"not a regular file", EISDIR};
+  throw Failure{"not a regular file", ENXIO};
 }
 
-/// Gives `file` the permission bits of `old` and, where the process may set them, owner and group.
-inline void keep_owner_and_mode(int file, const struct stat& old,
-                                const std::filesystem::path& path) {
-  struct stat now {};
-  checked("oci::save: cannot look at the temporary", path, [&] { return ::fstat(file, &now); });
-  // Root may give a file to anybody, others only to a group of theirs, and nobody to an ID that the
-  // user namespace lacks.
-  const auto give_to = [&](uid_t owner) {
-    return 1 == checked("oci::save: cannot set the owner", path, [&] {
-             if (::fchown(file, owner, old.st_gid) == 0) return 1;
-             return errno == EPERM || errno == EINVAL ? 0 : -1;
-           });
-  };
-  bool same_group = now.st_gid == old.st_gid;
-  if (!same_group || now.st_uid != old.st_uid) {
-    same_group = give_to(old.st_uid) || give_to(static_cast<uid_t>(-1)) || same_group;
-  }
-  const mode_t mode = old.st_mode & (same_group ? 0777U : 0707U);  // nothing for another group
-  if (mode != (now.st_mode & 0777U)) {
-    checked("oci::save: cannot set the permissions", path, [&] { return ::fchmod(file, mode); });
-  }
+inline struct stat status_of(const char* step, int file) {
+  struct stat status {};
+  detail::checked(step, [&] { return ::fstat(file, &status); });
+  return status;
 }
 
-inline void replace_file(const std::filesystem::path& path, std::string_view text) {
-  const std::string& whole = path.native();
-  const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
-  const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
-  const std::string name = slash == whole.size() ? "." : whole.substr(slash);
-  const auto open = [&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); };
-  const Descriptor directory(checked("oci::save: cannot open the directory", path, open));
-
-  struct stat old {};
-  struct stat around {};  // the directory: if it is sticky, the old file may be anybody's
-  const auto look = [&] {
-    if (::fstat(directory, &around) == -1) return -1;
-    if (::fstatat(directory, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) == 0) return 1;
-    return errno == ENOENT ? 0 : -1;
-  };
-  const bool exists = checked("oci::save: cannot look at the file", path, look) == 1;
-  if (exists) require_regular(old, path);
-
-  // A file that no other user can open. One of a killed process is passed over. The name is short,
-  // as that of the file to replace may be the longest.
-  static std::atomic<unsigned> count{0};
-  std::string temporary;
-  Descriptor file(checked("oci::save: cannot create a temporary", path, [&] {
-    temporary = ".oci-state-" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    const int number = ::openat(directory, temporary.c_str(), flags, 0600);
-    if (number == -1 && errno == EEXIST) errno = EINTR;  // checked() tries again, with another name
-    return number;
-  }));
-  try {
-    if (exists && (around.st_mode & S_ISVTX) == 0) keep_owner_and_mode(file, old, path);
-    write_all(file, text, path);
-    checked("oci::save: cannot sync", path, [&] { return ::fsync(file); });
-    checked("oci::save: cannot close", path, [&] { return file.reset(-1); });
-    checked("oci::save: cannot rename", path,
-            [&] { return ::renameat(directory, temporary.c_str(), directory, name.c_str()); });
-  } catch (...) {
-    ::unlinkat(directory, temporary.c_str(), 0);
-    throw;
+/// A name in a directory, which is looked up once: whatever is renamed or mounted meanwhile, all
+/// that is done here is done in that directory.
+class Place {
+ public:
+  explicit Place(const std::filesystem::path& path) : directory_(-1) {
+    const std::string& whole = path.native();
+    const std::size_t slash = whole.rfind('/') + 1;  // npos + 1 is 0
+    name_ = slash == whole.size() ? "." : whole.substr(slash);
+    const std::string parent = whole.empty() ? "" : whole.substr(0, slash) + ".";
+    directory_.reset(detail::checked("cannot open the directory", [&] {
+      return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }));
   }
-  checked("oci::save: cannot sync the directory", path,  // EINVAL: there is nothing to sync
-          [&] { return ::fsync(directory) == 0 || errno == EINVAL ? 0 : -1; });
-}
 
-/// Unlocks a file before it is closed: a child that was forked meanwhile also holds the lock.
-struct Unlock {
-  void operator()(const Descriptor* file) const { ::flock(*file, LOCK_UN); }
+  [[nodiscard]] int directory() const { return directory_; }
+  [[nodiscard]] const char* name() const { return name_.c_str(); }
+
+  /// The status of what has the name, if anything has it.
+  [[nodiscard]] std::optional<struct stat> look() const {
+    struct stat status {};
+    const bool exists = detail::succeeds("cannot look at the file", {ENOENT}, [&] {
+      return ::fstatat(directory_, name(), &status, AT_SYMLINK_NOFOLLOW);
+    });
+    if (!exists) return {};
+    return status;
+  }
+
+  /// openat() of the name: a descriptor or -1. It follows no link and waits for nobody.
+  [[nodiscard]] int open(int access) const {
+    const int flags = access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    return ::openat(directory_, name(), flags);
+  }
+
+  /// Whether others may put a file here that then is theirs: in a shared directory with the sticky
+  /// bit, nobody else may delete it.
+  [[nodiscard]] bool is_shared_and_sticky() const {
+    const struct stat status = detail::status_of("cannot look at the directory", directory_);
+    return (status.st_mode & S_ISVTX) != 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  }
+
+  /// Syncs the directory. Some file systems, over FUSE for example, have nothing to sync.
+  void sync() const {
+    detail::succeeds("cannot sync the directory", {EINVAL, ENOTSUP, ENOSYS},
+                     [&] { return ::fsync(directory_); });
+  }
+
+ private:
+  Descriptor directory_;
+  std::string name_;
 };
 
-/// Opens the file at `path`, and locks it against other updates.
-inline void lock(Descriptor& file, const std::filesystem::path& path) {
-  struct stat status {};
-  const auto open = [&](int access) {
-    file.reset(checked("oci::update: cannot open", path, [&] {
-      return ::open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    }));
-    checked("oci::update: cannot look at the file", path, [&] { return ::fstat(file, &status); });
-    require_regular(status, path);
-  };
-  for (;;) {
-    open(O_RDONLY);
-    checked("oci::update: cannot lock", path, [&] {
-      const int result = ::flock(file, LOCK_EX);
-      if (result == 0 || errno != EBADF) return result;
-      open(O_RDWR);  // NFS locks only what is open for writing
-      return ::flock(file, LOCK_EX);
-    });
-    struct stat now {};
-    checked("oci::update: cannot look at the file", path,
-            [&] { return ::lstat(path.c_str(), &now) == 0 || errno == ENOENT ? 0 : -1; });
-    if (now.st_dev == status.st_dev && now.st_ino == status.st_ino) return;
-    ::flock(file, LOCK_UN);  // another update has replaced the file during the wait
+/// The errnos of a process that may not set an owner, a group or a list: it lacks the privilege,
+/// its user namespace lacks the ID, or the file system has no such thing.
+inline constexpr Errnos refusals{EPERM, EINVAL, ENOTSUP, ENOSYS, EACCES, EOVERFLOW};
+
+/// Who may open a file.
+struct Access {
+  uid_t owner;
+  gid_t group;
+  unsigned mode;     // with the sticky bit, without set-user-ID and set-group-ID
+  std::string list;  // the access control list in the system's form, empty if there is none
+
+  explicit Access(const struct stat& status)
+      : owner(status.st_uid), group(status.st_gid), mode(status.st_mode & 01777U) {}
+
+  /// Whether the group or others have any permission. If not, a list has no effect either: the
+  /// group's bits are its mask.
+  [[nodiscard]] bool is_shared() const { return (mode & 0077U) != 0; }
+
+  void take_from_group_and_others() { mode &= 01700U; }
+
+  /// Members of the group become others, and must not gain by that. A list is gone with the group,
+  /// and with it whom else it refused.
+  void take_from_group() {
+    mode = (mode & 01700U) | (mode & (mode >> 3U) & 0007U);
+    if (!list.empty()) take_from_group_and_others();
   }
+
+  /// The mode if the owner becomes a member of the group or one of the others, and must not gain by
+  /// that.
+  [[nodiscard]] unsigned mode_without_owner() const {
+    return mode & (01700U | ((mode >> 3U) & 0070U) | ((mode >> 6U) & 0007U));
+  }
+};
+
+#ifdef __linux__
+
+inline constexpr Errnos no_list{ENODATA, ENOTSUP, ENOSYS};
+inline constexpr const char* list_attribute = "system.posix_acl_access";
+
+/// Adds the list of an open file. If that can't be read, nobody knows whom it refuses.
+inline void add_list(Access& access, int file) {
+  constexpr std::size_t size = 65536;  // XATTR_SIZE_MAX
+  const std::unique_ptr<char[]> bytes(new char[size]);
+  const ssize_t count =
+      detail::uninterrupted([&] { return ::fgetxattr(file, list_attribute, bytes.get(), size); });
+  if (count != -1) {
+    access.list.assign(bytes.get(), static_cast<std::size_t>(count));
+    return;
+  }
+  const int error = errno;
+  if (detail::is_one_of(error, no_list)) return;
+  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot read the list", error};
+  access.take_from_group_and_others();
+}
+
+/// Gives an open file that list, or none if it is empty: one that the file has from the default
+/// list of its directory. Returns whether that could be done.
+inline bool set_list(int file, const std::string& list) {
+  if (!list.empty()) {
+    return detail::succeeds("cannot set the list", refusals, [&] {
+      return ::fsetxattr(file, list_attribute, list.data(), list.size(), 0);
+    });
+  }
+  if (detail::uninterrupted([&] { return ::fremovexattr(file, list_attribute); }) == 0) return true;
+  const int error = errno;
+  if (detail::is_one_of(error, no_list)) return true;
+  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot remove the list", error};
+  return false;
+}
+
+#else  // lists are left alone
+
+inline void add_list(Access&, int) {}
+inline bool set_list(int, const std::string&) { return true; }
+
+#endif
+
+inline Access access_of_open_file(int file) {
+  const struct stat status = detail::status_of("cannot look at the file", file);
+  detail::require_regular(status);
+  Access access(status);
+  if (access.is_shared()) detail::add_list(access, file);
+  return access;
+}
+
+/// The access to the file at `place`, which had this status when it was looked at. If it can't be
+/// opened, its list can't be read.
+inline Access access_of(const Place& place, const struct stat& status) {
+  Access access(status);
+  if (!access.is_shared()) return access;
+  Descriptor file(-1);
+  detail::succeeds("cannot open the file", {EACCES, EPERM, ENOENT, ELOOP}, [&] {
+    file.reset(place.open(O_RDONLY));
+    return static_cast<int>(file);
+  });
+  if (file != -1) return detail::access_of_open_file(file);
+  access.take_from_group_and_others();
+  return access;
+}
+
+/// A new file beside the one that a place names. It takes that name in the end, or is deleted.
+class Temporary {
+ public:
+  /// Nobody else can open the file. What a killed process left is passed over. The name is short,
+  /// as that of the file to replace may be the longest.
+  explicit Temporary(const Place& place) : place_(place), file_(-1) {
+    static std::atomic<unsigned> count{0};
+    const std::string prefix = ".oci-state-" + std::to_string(::getpid()) + "-";
+    while (file_ == -1) {
+      name_ = prefix + std::to_string(count++);
+      detail::succeeds("cannot create a temporary", {EEXIST}, [&] {
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+        file_.reset(::openat(place_.directory(), name_.c_str(), flags, 0600));
+        return static_cast<int>(file_);
+      });
+    }
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() { remove(); }
+
+  /// Gives the file the access that an old one had, as far as the process may, and at no time more.
+  /// The owner comes last: the owner of a file may do the rest without further privileges.
+  void take_over(Access old) {
+    const struct stat now = detail::status_of("cannot look at the temporary", file_);
+    const bool has_owner = now.st_uid == old.owner;
+    const bool has_group = now.st_gid == old.group;
+    if (!old.is_shared()) {  // so the group matters to nobody, and can go with the owner
+      if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
+      const bool has_both = !has_owner && give_to(old.owner, old.group);
+      if (!has_group && !has_both) give_to(same_owner, old.group);
+      return;
+    }
+    if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
+    if (old.is_shared() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
+    const unsigned narrow = has_owner ? old.mode : old.mode_without_owner();
+    set_mode(narrow);
+    if (has_owner || !give_to(old.owner, same_group) || narrow == old.mode) return;
+    detail::succeeds("cannot set the permissions", refusals, [&] { return change_mode(old.mode); });
+  }
+
+  void write(std::string_view text) {
+    detail::write_all(file_, text);
+    detail::checked("cannot sync", [&] { return ::fsync(file_); });
+    detail::checked("cannot close", [&] { return file_.close(); });
+  }
+
+  /// Takes the place's name from whatever file has it.
+  void rename() {
+    detail::checked("cannot rename", [&] {
+      return ::renameat(place_.directory(), name_.c_str(), place_.directory(), place_.name());
+    });
+    name_.clear();
+  }
+
+  /// Takes the place's name if nothing has it.
+  void link() {
+    detail::checked("cannot link", [&] {
+      return ::linkat(place_.directory(), name_.c_str(), place_.directory(), place_.name(), 0);
+    });
+    remove();
+  }
+
+ private:
+  static constexpr auto same_owner = static_cast<uid_t>(-1);
+  static constexpr auto same_group = static_cast<gid_t>(-1);
+
+  [[nodiscard]] int change_mode(unsigned mode) const {
+    return ::fchmod(file_, static_cast<mode_t>(mode));
+  }
+
+  void set_mode(unsigned mode) {
+    detail::checked("cannot set the permissions", [&] { return change_mode(mode); });
+  }
+
+  /// Whether the file could be given to them.
+  bool give_to(uid_t owner, gid_t group) {
+    return detail::succeeds("cannot set the owner", refusals,
+                            [&] { return ::fchown(file_, owner, group); });
+  }
+
+  /// Deletes the name that is left. If that fails, a later save passes over it.
+  void remove() {
+    if (name_.empty()) return;
+    detail::uninterrupted([&] { return ::unlinkat(place_.directory(), name_.c_str(), 0); });
+    name_.clear();
+  }
+
+  const Place& place_;
+  std::string name_;  // empty when it is gone
+  Descriptor file_;
+};
+
+/// The file that a place names, locked against other updates.
+class LockedFile {
+ public:
+  explicit LockedFile(const std::filesystem::path& path) : place_(path) {
+    lock();
+    while (!is_file(place_.look())) {  // another update has replaced it during the wait
+      ::flock(file_, LOCK_UN);
+      lock();
+    }
+  }
+
+  [[nodiscard]] std::string text() const { return detail::text_to_end(file_); }
+
+  /// Puts another file in its place, with the same access, unless something else is there by now.
+  /// This one stays open, so that no other file can have its number.
+  void replace(std::string_view text) const {
+    std::optional<Access> access;
+    if (!place_.is_shared_and_sticky()) access = detail::access_of_open_file(file_);
+    Temporary temporary(place_);
+    if (access) temporary.take_over(*access);
+    temporary.write(text);
+    const auto now = place_.look();
+    if (!now) throw Failure{"the file was deleted during the update", ENOENT};
+    if (!is_file(now)) throw Failure{"the file was replaced during the update", ESTALE};
+    temporary.rename();
+    place_.sync();
+  }
+
+ private:
+  /// Unlocks before the file is closed: a child that was forked meanwhile also holds the lock.
+  struct Unlock {
+    const Descriptor& file;
+    explicit Unlock(const Descriptor& locked) : file(locked) {}
+    Unlock(const Unlock&) = delete;
+    Unlock& operator=(const Unlock&) = delete;
+    ~Unlock() { ::flock(file, LOCK_UN); }
+  };
+
+  void open(int access) {
+    file_.reset(detail::checked("cannot open", [&] { return place_.open(access); }));
+    status_ = detail::status_of("cannot look at the file", file_);
+    detail::require_regular(status_);
+  }
+
+  void lock() {
+    const auto wait = [&] { return ::flock(file_, LOCK_EX); };
+    open(O_RDONLY);
+    if (detail::succeeds("cannot lock", {EBADF}, wait)) return;
+    open(O_RDWR);  // NFS locks only what is open for writing
+    detail::checked("cannot lock", wait);
+  }
+
+  /// Whether the locked file is the one that has this status.
+  [[nodiscard]] bool is_file(const std::optional<struct stat>& found) const {
+    return found && found->st_dev == status_.st_dev && found->st_ino == status_.st_ino;
+  }
+
+  Place place_;
+  Descriptor file_{-1};
+  Unlock unlock_{file_};
+  struct stat status_ {};
+};
+
+/// The access that a file at `place` leaves to the one that replaces it, if there is a file, and if
+/// nobody else may have put it there.
+inline std::optional<Access> access_to_keep(const Place& place) {
+  const auto old = place.look();
+  if (!old) return {};
+  detail::require_regular(*old);
+  if (place.is_shared_and_sticky()) return {};
+  return detail::access_of(place, *old);
+}
+
+/// The name that an open descriptor has in what load() and save() throw.
+inline std::filesystem::path name_of(int descriptor) {
+  return "/dev/fd/" + std::to_string(descriptor);
 }
 
 }  // namespace detail
 
-/// The T that the file holds: a regular file, a FIFO or a device, read to its end. Throws
-/// std::filesystem::filesystem_error where it can't be opened or read (code() is the errno, path1()
-/// is `path`; EINVAL for a NUL byte in it), and Error, which names the file, for its content.
-template <class T = State>
-[[nodiscard]] T load(const std::filesystem::path& path) {
-  return detail::in_file(path, [&] {
-    const auto open = [&] { return ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC); };
-    const detail::Descriptor file(detail::checked("oci::load: cannot open", path, open));
-    return parse<T>(detail::read_to_end(file, path));
+#endif
+
+// ==== Definitions ===============================================================================
+//
+// Of the functions above, and where nlohmann looks for conversions.
+
+template <class T>
+T parse(std::string_view text) {
+  if constexpr (detail::is_fillable<T>) {
+    T value{};
+    if (!detail::read_text(text, value)) value = detail::parse_by_document<T>(text);
+    return value;
+  } else {
+    return detail::parse_by_document<T>(text);
+  }
+}
+
+template <class T>
+std::string dump(const T& value) {
+  detail::TextSink sink;
+  detail::Writer::write(sink, value);
+  return sink.text();
+}
+
+namespace detail {
+
+[[noreturn]] inline void refuse(const std::string& pointer, const std::string& expected,
+                                const std::string& found) {
+  throw Error(pointer, detail::mismatch(expected, found).message());
+}
+
+inline void validate_version(const std::string& version) {
+  if (version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
+}
+
+inline void validate_pid(std::int32_t pid) {
+  if (pid < 0) detail::refuse("/pid", "0 or greater", std::to_string(pid));
+}
+
+}  // namespace detail
+
+inline void validate(const State& state) {
+  detail::validate_version(state.version);
+  if (state.id.empty()) detail::refuse("/id", "an ID", R"("")");
+  detail::at_member("status", [&] { detail::written_status(state.status, state.other_status); });
+  if (state.pid) detail::validate_pid(*state.pid);
+#ifdef __linux__
+  const bool needs_pid =
+      state.status == ContainerState::created || state.status == ContainerState::running;
+  if (needs_pid && !state.pid) {
+    detail::refuse("/pid", "a process ID, as the status is " + oci::status_name(state), "none");
+  }
+#endif
+  if (!state.bundle.is_absolute()) {
+    const std::string bundle = detail::quoted(detail::path_to_utf8(state.bundle));
+    detail::refuse("/bundle", "an absolute path", bundle);
+  }
+}
+
+inline void validate(const ContainerProcessState& process) {
+  detail::validate_version(process.version);
+  detail::validate_pid(process.pid);
+  detail::at_member("state", [&] { oci::validate(process.state); });
+}
+
+template <class Json, class T, if_has_members<T>>
+void to_json(Json& document, const T& value) {
+  Json fresh;
+  detail::DocumentSink<Json> sink(fresh);
+  detail::Writer::write(sink, value);
+  document = std::move(fresh);
+}
+
+template <class Json, class T, if_has_members<T>>
+void from_json(const Json& document, T& value) {
+  T fresh{};
+  detail::DocumentSource<Json> source(document);
+  detail::Reader::read(source, fresh);
+  value = std::move(fresh);
+}
+
+template <class Json>
+void to_json(Json& document, ContainerState status) {
+  detail::DocumentSink<Json> sink(document);
+  detail::Writer::write(sink, status);
+}
+
+template <class Json>
+void from_json(const Json& document, ContainerState& status) {
+  detail::DocumentSource<Json> source(document);
+  detail::Reader::read(source, status);
+}
+
+template <class T, if_has_members<T>>
+bool operator==(const T& left, const T& right) {
+  bool is_equal = true;
+  detail::visit_members(left, [&](std::string_view name, const auto& value) {
+    detail::visit_members(right, [&](std::string_view other_name, const auto& other) {
+      if constexpr (std::is_same_v<decltype(value), decltype(other)>) {
+        if (name == other_name && !(value == other)) is_equal = false;
+      }
+    });
+  });
+  return is_equal;
+}
+
+template <class T, if_has_members<T>>
+std::ostream& operator<<(std::ostream& out, const T& value) try {
+  using Json = nlohmann::ordered_json;
+  Json document;
+  oci::to_json(document, value);
+  return out << document.dump(-1, ' ', false, Json::error_handler_t::replace);
+} catch (const Error& error) {
+  return out << error.what();
+}
+
+#ifndef _WIN32
+
+template <class T>
+T load(const std::filesystem::path& path) {
+  return detail::in_file("oci::load", path, [&] {
+    const detail::Descriptor file(detail::checked(
+        "cannot open", [&] { return ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC); }));
+    return oci::parse<T>(detail::text_to_end(file));
   });
 }
 
-/// Writes the JSON text of `value` to the file, whole or not at all: to a temporary file beside it,
-/// which is synced and renamed. Each load(), in any thread or process, sees one whole document.
-///
-/// A new file gets the permissions 0600 less the umask. An existing one keeps its permission bits
-/// and, where the process may set them, its owner and group; where the group can't be kept, the
-/// file's group gets no permissions. In a directory with the sticky bit, where others may have
-/// planted the file, nothing of it is kept. What is no regular file is refused: a symbolic link
-/// with ELOOP, a directory with EISDIR, all else with ENXIO.
-///
-/// Throws Error, which names the file, for what dump() refuses, and filesystem_error as load()
-/// does. Then the file is as it was, and nothing is left beside it. But where only the last step
-/// fails, the sync of the directory, the new file is in place, and might not outlive a power cut. A
-/// process that is killed may leave a file ".oci-state-..." behind.
+template <class T>
+T load(int descriptor) {
+  return detail::in_file("oci::load", detail::name_of(descriptor),
+                         [&] { return oci::parse<T>(detail::text_to_end(descriptor)); });
+}
+
 template <class T>
 void save(const T& value, const std::filesystem::path& path) {
-  detail::replace_file(path, detail::in_file(path, [&] { return dump(value); }));
+  detail::in_file("oci::save", path, [&] {
+    const std::string text = oci::dump(value);
+    const detail::Place place(path);
+    const auto access = detail::access_to_keep(place);
+    detail::Temporary temporary(place);
+    if (access) temporary.take_over(*access);
+    temporary.write(text);
+    temporary.rename();
+    place.sync();
+  });
 }
 
-/// The T that the rest of an open file holds, which stays open: a pipe, a socket (packets of up to
-/// 64 KiB), standard input. The path in what it throws is /dev/fd/N; EAGAIN is an error. Not for a
-/// seccomp agent's socket: it would lose the descriptors that come with the text.
-template <class T = State>
-[[nodiscard]] T load(int descriptor) {
-  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
-  return detail::in_file(path, [&] { return parse<T>(detail::read_to_end(descriptor, path)); });
-}
-
-/// Writes the JSON text of `value`, all of it, to an open file: a pipe, a socket, a terminal. It is
-/// neither atomic nor synced. The path in what it throws is /dev/fd/N; a part may have been written
-/// then. EAGAIN is an error. Where the reader is gone: SIGPIPE or, if that is ignored, EPIPE.
 template <class T>
 void save(const T& value, int descriptor) {
-  const std::filesystem::path path = "/dev/fd/" + std::to_string(descriptor);
-  detail::write_all(descriptor, detail::in_file(path, [&] { return dump(value); }), path);
+  detail::in_file("oci::save", detail::name_of(descriptor),
+                  [&] { detail::write_all(descriptor, oci::dump(value)); });
 }
 
-/// Loads the file, calls `change` with the T&, saves, and returns the value as it then is. Nothing
-/// is saved where `change` returns false (it returns a bool or nothing) or throws, which goes
-/// through. Throws as load() and save() do; for a file that is not there, ENOENT.
-///
-/// Updates exclude each other, in all threads and processes, and nothing else: load() and save() do
-/// not wait. An update of the same file in `change` would wait for itself. The lock is flock() on
-/// the file: whoever may open it may delay an update, and so may a child that was forked in
-/// `change` and outlives a killed parent. Network file systems may lock on one machine alone.
-template <class T = State, class Change>
+template <class T>
+void create(const T& value, const std::filesystem::path& path) {
+  detail::in_file("oci::create", path, [&] {
+    const std::string text = oci::dump(value);
+    const detail::Place place(path);
+    if (place.look()) throw detail::Failure{"there is such a file", EEXIST};
+    detail::Temporary temporary(place);
+    temporary.write(text);
+    temporary.link();
+    place.sync();
+  });
+}
+
+template <class T, class Change>
 T update(const std::filesystem::path& path, Change change) {
   using Result = std::invoke_result_t<Change&, T&>;
   static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
-                "change must return nothing, or a bool: false for nothing to save");
-  detail::Descriptor file(-1);
-  const std::unique_ptr<detail::Descriptor, detail::Unlock> unlock(&file);
-  T value = detail::in_file(path, [&] {
-    detail::lock(file, path);
-    return parse<T>(detail::read_to_end(file, path));
-  });
+                "oci/state.hpp: change must return nothing, or a bool: false for nothing to save");
+  static_assert(!std::is_void_v<Result> || !detail::changes_copy<Change, T>(),
+                "oci/state.hpp: change must take its T by reference, as in [](oci::State& state), "
+                "or return a bool");
+  const auto file = detail::in_file("oci::update", path, [&] { return detail::LockedFile(path); });
+  T value = detail::in_file("oci::update", path, [&] { return oci::parse<T>(file.text()); });
+  bool is_changed = true;
   if constexpr (std::is_void_v<Result>) {
     change(value);
-    save(value, path);
   } else {
-    if (change(value)) save(value, path);
+    is_changed = change(value);
+  }
+  if (is_changed) {
+    detail::in_file("oci::update", path, [&] { file.replace(oci::dump(value)); });
   }
   return value;
 }
@@ -1286,7 +2554,7 @@ T update(const std::filesystem::path& path, Change change) {
 /// Where nlohmann/json looks for the conversions of T, and of no type that derives from it. (The
 /// functions alone would do, but for version 3.10.5: in C++20 it takes State for a string.)
 template <class T>
-struct nlohmann::adl_serializer<T, std::enable_if_t<oci::detail::has_members<T>>> {
+struct nlohmann::adl_serializer<T, std::enable_if_t<oci::has_members<T>>> {
   template <class Json>
   static void to_json(Json& document, const T& value) {
     oci::to_json(document, value);
@@ -1297,4 +2565,5 @@ struct nlohmann::adl_serializer<T, std::enable_if_t<oci::detail::has_members<T>>
   }
 };
 
+#endif  // C++17
 #endif  // OCI_STATE_HPP

@@ -110,6 +110,7 @@ void check_reading(std::string_view text, const Plain& plain, const T& filled) {
             "parse and from_json give the same error");
     return;
   }
+  require(is_read_without_document<T>(text), "what parse accepts is read straight");
   require(!refused_by_parse_alone, "parse refuses duplicate names and NUL bytes");
   require(expected.has_value(), "parse accepts nothing that from_json refuses");
   require(same(*value, *expected), "parse and from_json give the same value");

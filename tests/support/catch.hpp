@@ -1,12 +1,12 @@
-// Catch2, whichever of its versions 2.13 and 3 there is.
+// What each test with Catch2 includes first.
 
 #ifndef OCI_STATE_TESTS_CATCH_HPP
 #define OCI_STATE_TESTS_CATCH_HPP
 
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-#else
-#include <catch2/catch.hpp>
+#include "catch2.hpp"
+
+#ifdef OCI_STATE_TESTS_INSTANCES
+#include "instances.hpp"
 #endif
 
 #endif  // OCI_STATE_TESTS_CATCH_HPP

@@ -10,12 +10,6 @@
 #include <string>
 #include <string_view>
 
-/// Stricter than ==, for which the path a//b is a/b.
-template <class T>
-bool same(const T& left, const T& right) {
-  return left == right && nlohmann::json(left) == nlohmann::json(right);
-}
-
 /// A value, or the Error in its place.
 template <class T>
 struct Outcome {
@@ -34,6 +28,19 @@ Outcome<T> outcome_of(Call call) {
   return outcome;
 }
 
+/// The document for a value, or why there is none.
+template <class T>
+nlohmann::json document_or_reason(const T& value) {
+  const auto document = outcome_of<nlohmann::json>([&] { return nlohmann::json(value); });
+  return document.error ? nlohmann::json(document.error->what()) : *document.value;
+}
+
+/// Stricter than ==, for which the path a//b is a/b.
+template <class T>
+bool same(const T& left, const T& right) {
+  return left == right && document_or_reason(left) == document_or_reason(right);
+}
+
 /// How parse<T>(text) differs from parse<nlohmann::json>(text).get<T>(); "" where it does not.
 template <class T>
 std::string reading_dispute(std::string_view text) {
@@ -50,6 +57,14 @@ std::string reading_dispute(std::string_view text) {
   if (equal) return "";
   return std::string("parse: ") + straight.error->what() +
          ", from_json: " + by_document.error->what();
+}
+
+/// Whether the text is read without a document, whatever parse<T>(text) then makes of it. A text
+/// that is accepted has to be: so it keeps the order of an ordered_json, and takes no more time.
+template <class T>
+bool is_read_without_document(std::string_view text) {
+  T value{};
+  return oci::detail::read_text(text, value);
 }
 
 /// How dump(value) differs from the text of the document for it; "" where it does not. Where a

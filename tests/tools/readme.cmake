@@ -2,16 +2,24 @@
 
 # Every block of C++ is compiled, and the first one has to print the text that follows it.
 set(readme ${CMAKE_CURRENT_BINARY_DIR}/readme)
-file(REMOVE_RECURSE ${readme})
-file(MAKE_DIRECTORY ${readme})
-execute_process(COMMAND awk -v dir=${readme} -f ${CMAKE_CURRENT_SOURCE_DIR}/tools/readme.awk
+file(REMOVE_RECURSE ${readme}/new)
+file(MAKE_DIRECTORY ${readme}/new)
+execute_process(COMMAND awk -v dir=${readme}/new -f ${CMAKE_CURRENT_SOURCE_DIR}/tools/readme.awk
   ${PROJECT_SOURCE_DIR}/README.md RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "README.md has a block that is not tested here")
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/README.md)
-file(GLOB blocks ${readme}/*.cpp)
+# A block that has not changed is not written again, and so not built again.
+file(GLOB blocks RELATIVE ${readme}/new ${readme}/new/*)
 foreach(block IN LISTS blocks)
+  configure_file(${readme}/new/${block} ${readme}/${block} COPYONLY)
+endforeach()
+list(TRANSFORM blocks PREPEND ${readme}/)
+set(cpp_blocks ${blocks})
+list(FILTER cpp_blocks INCLUDE REGEX "\\.cpp$")
+set(readme_targets "")
+foreach(block IN LISTS cpp_blocks)
   get_filename_component(number ${block} NAME_WE)
   file(READ ${block} text)
   if(text MATCHES "int main")
@@ -25,14 +33,16 @@ foreach(block IN LISTS blocks)
   endif()
   target_link_libraries(readme_${number} PRIVATE oci::state)
   target_compile_options(readme_${number} PRIVATE ${warnings} -Werror)
+  list(APPEND readme_targets readme_${number})
 endforeach()
+add_custom_target(readme DEPENDS ${readme_targets})
 add_test(NAME readme WORKING_DIRECTORY ${readme}
   COMMAND sh -c "\"$0\" <\"$1\" >output && diff -u 1.txt output" $<TARGET_FILE:readme_1>
     ${CMAKE_CURRENT_SOURCE_DIR}/fixtures/valid/state-specification-example.json)
 
 # The README's: each block of CMake is a whole CMakeLists.txt, and each line that begins with c++ is a
 # whole command. Both make ./hook from hook.cpp, with what is in third_party and what is installed.
-file(GLOB blocks ${readme}/*.cmake ${readme}/*.sh)
+list(FILTER blocks INCLUDE REGEX "\\.(cmake|sh)$")
 foreach(block IN LISTS blocks)
   get_filename_component(name ${block} NAME)
   set(directory ${readme}/${name}.hook)

@@ -72,7 +72,7 @@ TEST_CASE("An Error about a bare ContainerState says that a State has other name
   check_error(parse_error<ContainerState>(R"("paused")"), "", expected + R"("paused")");
   check_error(parse_error<ContainerState>(R"("")"), "", expected + R"("")");
   check_error(parse_error<ContainerState>("null"), "", expected + "null");
-  check_error(parse_error<std::vector<ContainerState>>(R"(["running","other"])"), "",
+  check_error(parse_error<std::vector<ContainerState>>(R"(["running","other"])"), "/1",
               expected + R"("other")");
 }
 
@@ -157,24 +157,38 @@ TEST_CASE("An Error about a NUL byte has a line and a column") {
         "line 3, column 2: expected JSON text, found a NUL byte"s);
 }
 
-TEST_CASE("A syntax error has nlohmann's message") {
-  CHECK(parse_error("{\n  \"id\": ?\n}").what() ==
-        std::string("line 2, column 9: syntax error while parsing value - invalid literal; "
-                    R"(last read: "\"id\": ?")"));
-  CHECK(parse_error(R"({"id":"a\x"})").what() ==
-        std::string("line 1, column 10: syntax error while parsing value - invalid string: "
-                    R"(forbidden character after backslash; last read: "\"a\\x")"));
-  CHECK(parse_error("{\"id\":\"\xff\"}").what() ==
-        std::string("line 1, column 8: syntax error while parsing value - invalid string: "
-                    R"(ill-formed UTF-8 byte; last read: "\"\ufffd")"));
-  CHECK(parse_error("-").what() ==
-        std::string("line 1, column 2: syntax error while parsing value - invalid number; "
-                    R"(expected digit after '-'; last read: "-")"));
-  CHECK(parse_error(R"({"id":-1e999})").what() ==
-        std::string(R"(line 1, column 12: number overflow parsing "-1e999")"));
-  CHECK(parse_error("{} {}").what() ==
-        std::string("line 1, column 4: syntax error while parsing value - unexpected '{'; "
-                    "expected end of input"));
+TEST_CASE("A text that begins with no value is quoted, and one that is empty is called so") {
+  const auto [text, what] = GENERATE(table<std::string, std::string>({
+      {"", "line 1, column 1: expected JSON text, found nothing"},
+      {" \n\t", "line 2, column 2: expected JSON text, found nothing"},
+      {"\xEF\xBB\xBF", "line 1, column 4: expected JSON text, found nothing"},
+      {"\xEF\xBB\xBF \r", "line 1, column 6: expected JSON text, found nothing"},
+      {"\xEF\xBB\xBF x", R"(line 1, column 5: expected JSON text, found "x")"},
+      {"\xEF\xBB{}", R"(line 1, column 1: expected JSON text, found "\ufffd{}")"},
+      {"-", R"(line 1, column 1: expected JSON text, found "-")"},
+      {R"("a)", R"(line 1, column 1: expected JSON text, found "\"a")"},
+      {"\n nvidia-container-cli: initialised\n{}",
+       R"(line 2, column 2: expected JSON text, found "nvidia-container-cli: initialised\n{}")"},
+      {std::string(100, 'x'),
+       "line 1, column 1: expected JSON text, found \"" + std::string(64, 'x') + "...\""},
+  }));
+  CHECK(parse_error(text).what() == what);
+  CHECK(parse_error<ContainerProcessState>(text).what() == what);
+}
+
+TEST_CASE("A syntax error behind the beginning has nlohmann's words, without their heading") {
+  const auto [text, place, token] = GENERATE(table<std::string, std::string, std::string>({
+      {"{\n  \"id\": ?\n}", "line 2, column 9: ", R"("\"id\": ?")"},
+      {R"({"id":"a\x"})", "line 1, column 10: ", R"("\"a\\x")"},
+      {"{\"id\":\"\xff\"}", "line 1, column 8: ", R"("\"\ufffd")"},
+      {R"({"id":-1e999})", "line 1, column 12: ", R"("-1e999")"},
+      {"{} {}", "line 1, column 4: ", ""},
+  }));
+  const std::string what = parse_error(text).what();
+  CHECK(what.substr(0, place.size()) == place);
+  CHECK(what.size() > place.size() + token.size());
+  CHECK(what.find("exception") == std::string::npos);
+  CHECK(what.substr(what.size() - token.size()) == token);
 }
 
 // ---- Writing

@@ -7,11 +7,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <future>
-#include <limits>
 #include <optional>
-#include <random>
 #include <sstream>
 
 #ifndef _WIN32
@@ -19,8 +18,10 @@
 #endif
 
 #include "../support/container.hpp"
+#include "../support/documents.hpp"
 #include "../support/errors.hpp"
 #include "../support/files.hpp"
+#include "../support/random.hpp"
 #include "../support/ways.hpp"
 
 using oci::ContainerProcessState;
@@ -31,147 +32,45 @@ using runtime::Container;
 
 namespace {
 
-// ---- Random values
-
-std::string utf8(const std::u32string& code_points) {
-  std::string text;
-  for (const char32_t c : code_points) {
-    const int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    text += static_cast<char>(more == 0 ? c : 0xFF80U >> more | c >> 6 * more);
-    for (int i = more - 1; i >= 0; --i) text += static_cast<char>(0x80U | (c >> 6 * i & 0x3FU));
+/// `text` with a few bytes changed, added, removed or repeated.
+std::string mutation(Random& random, std::string text) {
+  static const std::string bytes{
+      "\0\1\x1F \"\"\"\\u{}[],:-+.eE019tfn/~\x7F\x80\xBF\xC3\xED\xF4\xFF", 34};
+  static const std::vector<std::string> fragments{"-0",
+                                                  "1.5",
+                                                  "1e2",
+                                                  "01",
+                                                  "null",
+                                                  " ",
+                                                  "\xEF\xBB\xBF",
+                                                  "\x7F",
+                                                  "\\u0000",
+                                                  "\\u0041",
+                                                  "\\n",
+                                                  R"("x":{"y":[1,{}]},)",
+                                                  R"("x":{"y":1,"y":1},)",
+                                                  R"("x":1,"x":1,)",
+                                                  R"("id":"a",)",
+                                                  R"("pid":-0,)",
+                                                  R"("pid":7,)",
+                                                  R"("pid":null,)",
+                                                  R"("status":"",)",
+                                                  R"("é":1,)"};
+  for (std::size_t count = 1 + random.below(2); count > 0; --count) {
+    const std::size_t place = random.below(text.size());
+    const std::size_t size = random.below(1 + random.below(text.size() - place));
+    switch (random.below(6)) {
+      case 0: text[place] = random.one_of(bytes); break;
+      case 1: text.insert(place, 1, random.one_of(bytes)); break;
+      case 2: text.insert(place, text.substr(random.below(text.size()), size)); break;
+      case 3: text.insert(text.find_first_of(":,{[", place) + 1, random.one_of(fragments)); break;
+      case 4: text.insert(text.find('"', place) + 1, random.one_of(fragments)); break;
+      default: text.erase(place, size); break;
+    }
+    text += ' ';  // so that there is a place next time
   }
   return text;
 }
-
-/// The same values for a seed on every platform, unlike the standard library's distributions.
-class Random {
- public:
-  explicit Random(unsigned seed) : engine_(seed) {}
-
-  std::size_t below(std::size_t limit) { return engine_() % limit; }
-
-  template <class Container>
-  auto one_of(const Container& values) {
-    return values[below(std::size(values))];
-  }
-
-  std::u32string code_points() {
-    // What JSON escapes, the first and the last of each length in UTF-8, and the neighbours of the
-    // surrogates.
-    static const std::u32string special{
-        U"\0\1\b\t\n\f\r\x1B\x1F \"'/\\a~\x7F\x80\u07FF\u0800\uD7FF"
-        U"\uE000\uFEFF\uFFFD\uFFFE\uFFFF\U00010000\U0010FFFF",
-        29};
-    std::u32string text(below(9), U'\0');
-    for (char32_t& c : text) {
-      c = below(2) == 0 ? one_of(special) : static_cast<char32_t>(below(0x110000));
-      if (0xD800 <= c && c <= 0xDFFF) c = U'"';
-    }
-    return text;
-  }
-
-  std::string text() { return utf8(code_points()); }
-
-  std::int32_t pid() {
-    constexpr std::int32_t special[] = {std::numeric_limits<std::int32_t>::min(), -1, 0, 1, 4242,
-                                        std::numeric_limits<std::int32_t>::max()};
-    return below(2) == 0 ? one_of(special) : static_cast<std::int32_t>(engine_());
-  }
-
-  State state() {
-    State state;
-    state.version = text();
-    state.id = text();
-    state.status = static_cast<ContainerState>(below(5));
-    state.other_status = text();  // left over, unless the status is other
-    if (state.status == ContainerState::other && state.other_status.empty()) {
-      state.other_status = "paused";
-    }
-    if (below(2) == 0) state.pid = pid();
-    state.bundle = std::filesystem::path(code_points());
-    if (below(4) != 0) {
-      state.annotations.emplace();
-      for (std::size_t count = below(below(8) == 0 ? 50 : 4); count > 0; --count) {
-        (*state.annotations)[text()] = text();
-      }
-    }
-    return state;
-  }
-
-  ContainerProcessState process() {
-    ContainerProcessState process;
-    process.version = text();
-    for (std::size_t count = below(4); count > 0; --count) process.fds.push_back(text());
-    process.pid = pid();
-    if (below(2) == 0) process.metadata = text();
-    process.state = state();
-    return process;
-  }
-
-  Container container() {
-    Container container;
-    static_cast<State&>(container) = state();
-    container.owner = text();
-    if (below(2) == 0) container.exit_code = pid();
-    container.terminal = below(2) == 0;
-    container.mode = static_cast<runtime::Mode>(below(2));
-    for (std::size_t count = below(3); count > 0; --count) {
-      container.mounts.push_back({text(), below(2) == 0});
-      container.ports.push_back(static_cast<std::uint16_t>(engine_()));
-      container.groups[text()].push_back(text());
-    }
-    if (below(2) == 0) container.log = std::filesystem::path(code_points());
-    if (below(2) == 0) {
-      container.limits.emplace();
-      container.limits->memory = std::uint64_t{engine_()} << 32U | engine_();
-      if (below(2) == 0) container.limits->nice = static_cast<std::int8_t>(engine_());
-    }
-    return container;
-  }
-
-  /// `text` with a few bytes changed, added, removed or repeated.
-  std::string mutation(std::string text) {
-    static const std::string bytes{
-        "\0\1\x1F \"\"\"\\u{}[],:-+.eE019tfn/~\x7F\x80\xBF\xC3\xED\xF4\xFF", 34};
-    static const std::vector<std::string> fragments{"-0",
-                                                    "1.5",
-                                                    "1e2",
-                                                    "01",
-                                                    "null",
-                                                    " ",
-                                                    "\xEF\xBB\xBF",
-                                                    "\x7F",
-                                                    "\\u0000",
-                                                    "\\u0041",
-                                                    "\\n",
-                                                    R"("x":{"y":[1,{}]},)",
-                                                    R"("x":{"y":1,"y":1},)",
-                                                    R"("x":1,"x":1,)",
-                                                    R"("id":"a",)",
-                                                    R"("pid":-0,)",
-                                                    R"("pid":7,)",
-                                                    R"("pid":null,)",
-                                                    R"("status":"",)",
-                                                    R"("é":1,)"};
-    for (std::size_t count = 1 + below(2); count > 0; --count) {
-      const std::size_t place = below(text.size());
-      const std::size_t size = below(1 + below(text.size() - place));
-      switch (below(6)) {
-        case 0: text[place] = one_of(bytes); break;
-        case 1: text.insert(place, 1, one_of(bytes)); break;
-        case 2: text.insert(place, text.substr(below(text.size()), size)); break;
-        case 3: text.insert(text.find_first_of(":,{[", place) + 1, one_of(fragments)); break;
-        case 4: text.insert(text.find('"', place) + 1, one_of(fragments)); break;
-        default: text.erase(place, size); break;
-      }
-      text += ' ';  // so that there is a place next time
-    }
-    return text;
-  }
-
- private:
-  std::mt19937 engine_;
-};
 
 // ---- Checks
 
@@ -203,7 +102,57 @@ void check_mutation(const std::string& text) {
   } catch (const Error& error) {
     CHECK(is_fit_for_a_log(error));
   }
+  CHECK(is_read_without_document<T>(text) == value.has_value());
   if (value) check_round_trip(*value);
+}
+
+/// How many documents are generated, and the seed of the first: each has a seed of its own, which a
+/// failure shows. More documents, or a failed one alone, by variables of the environment.
+struct GeneratedDocuments {
+  unsigned first = number("OCI_STATE_FIRST_DOCUMENT", 0);
+  unsigned count = number("OCI_STATE_DOCUMENTS", 2000);
+
+  static unsigned number(const char* variable, unsigned otherwise) {
+    const char* const text = std::getenv(variable);
+    return text == nullptr ? otherwise : static_cast<unsigned>(std::stoul(text));
+  }
+};
+
+template <class T>
+void check_documents(const GeneratedDocuments& generated) {
+  for (unsigned seed = generated.first; seed - generated.first < generated.count; ++seed) {
+    Random random(seed);
+    const T value = random.value<T>();
+    const std::string text = Speller(random).document(value);
+    const std::string dispute = reading_dispute<T>(text);
+    const auto read = outcome_of<T>([&] { return oci::parse<T>(text); });
+    const bool is_straight = is_read_without_document<T>(text);
+    if (dispute.empty() && is_straight && read.value && same(*read.value, value)) continue;
+    CAPTURE(seed, text, dispute, value, is_straight);
+    if (read.error) FAIL(read.error->what());
+    FAIL(*read.value);
+  }
+}
+
+template <class T>
+void check_documents_with_mistakes(const GeneratedDocuments& generated) {
+  unsigned refused = 0;
+  for (unsigned seed = generated.first; seed - generated.first < generated.count; ++seed) {
+    Random random(seed);
+    const T value = random.value<T>();
+    const std::string text = Speller(random).document_with_mistakes(value);
+    const std::string dispute = reading_dispute<T>(text);
+    const auto read = outcome_of<T>([&] { return oci::parse<T>(text); });
+    if (read.error) ++refused;
+    const bool is_straight = is_read_without_document<T>(text);
+    const bool is_fit = !read.error || is_fit_for_a_log(*read.error);
+    if (dispute.empty() && is_fit && is_straight == read.value.has_value()) continue;
+    CAPTURE(seed, text, is_fit, is_straight);
+    FAIL(dispute);
+  }
+  // A generator that makes no mistakes, or makes them everywhere, would find nothing.
+  CHECK(refused >= generated.count / 4);
+  CHECK(refused <= generated.count - generated.count / 8);
 }
 
 /// Calls `call` in a thread with a small stack: 2.6 bytes for each of 100,000 levels.
@@ -300,10 +249,25 @@ TEST_CASE("Mutated texts give an Error, or a value that is read back as it is wr
   for (unsigned seed = 0; seed < 2500; ++seed) {
     CAPTURE(seed);
     Random random(seed);
-    check_mutation<State>(random.mutation(oci::dump(random.state())));
-    check_mutation<ContainerProcessState>(random.mutation(oci::dump(random.process())));
-    check_mutation<Container>(random.mutation(oci::dump(random.container())));
+    check_mutation<State>(mutation(random, oci::dump(random.state())));
+    check_mutation<ContainerProcessState>(mutation(random, oci::dump(random.process())));
+    check_mutation<Container>(mutation(random, oci::dump(random.container())));
   }
+}
+
+TEST_CASE("Generated documents are read as the value they spell, whatever the spelling") {
+  const GeneratedDocuments generated;
+  check_documents<State>(generated);
+  check_documents<ContainerProcessState>(generated);
+  check_documents<Container>(generated);
+}
+
+TEST_CASE(
+    "Generated documents with mistakes give the same value or Error in both ways of reading") {
+  const GeneratedDocuments generated;
+  check_documents_with_mistakes<State>(generated);
+  check_documents_with_mistakes<ContainerProcessState>(generated);
+  check_documents_with_mistakes<Container>(generated);
 }
 
 TEST_CASE("Any string that is not UTF-8 is refused by dump, and printed by operator<<") {

@@ -323,15 +323,184 @@ TEST_CASE("update waits for another update, and goes on from what that saved") {
   CHECK(read_text(file.path()) == document("old first second"));
 }
 
-TEST_CASE("load and save don't wait for an update") {
+TEST_CASE("load and save don't wait for an update, which saves nothing after a save") {
   const StateFile file;
-  oci::update(file.path(), [&](oci::State& state) {
-    CHECK(oci::load(file.path()).id == "old");
-    CHECK(save_errno(file.path()) == 0);
-    CHECK(oci::load(file.path()).id == "new");
-    state.id += " and updated";
+  const int error = errno_of(file.path(), [&] {
+    oci::update(file.path(), [&](oci::State& state) {
+      CHECK(oci::load(file.path()).id == "old");
+      CHECK(save_errno(file.path()) == 0);
+      CHECK(oci::load(file.path()).id == "new");
+      state.id += " and updated";
+    });
   });
-  CHECK(read_text(file.path()) == document("old and updated"));
+  CHECK(error == ESTALE);
+  CHECK(read_text(file.path()) == document("new"));
+  CHECK(names(file.directory().path()) == Names{"state.json"});
+}
+
+namespace {
+
+/// Takes the file away, and puts something else in its place.
+void replace_by(const std::string& what, const fs::path& path) {
+  fs::remove(path);
+  if (what == "a file") write_text(path, document("another"));
+  if (what == "a hard link") {
+    write_text(path.parent_path() / "other", document("another"));
+    fs::create_hard_link(path.parent_path() / "other", path);
+  }
+  if (what == "a symbolic link") fs::create_symlink("other", path);
+  if (what == "a directory") fs::create_directory(path);
+  if (what == "a FIFO") REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+}
+
+}  // namespace
+
+// A file that is deleted and made anew often gets the same number, but for the old one, which is
+// still open.
+TEST_CASE("update overwrites nothing that it has not read") {
+  const std::string what =
+      GENERATE("nothing", "a file", "a hard link", "a symbolic link", "a directory", "a FIFO");
+  CAPTURE(what);
+  const StateFile file;
+  const TemporaryDirectory& directory = file.directory();
+  Names before;
+  struct stat planted {};
+  int changes = 0;
+  const int error = errno_of(file.path(), [&] {
+    oci::update(file.path(), [&](oci::State& state) {
+      ++changes;
+      state.id = "new";
+      replace_by(what, file.path());
+      before = names(directory.path());
+      if (what != "nothing") planted = status_of(file.path());
+    });
+  });
+  CHECK(error == (what == "nothing" ? ENOENT : ESTALE));
+  CHECK(changes == 1);  // it does not try again
+  CHECK(names(directory.path()) == before);
+  if (what == "nothing") return;
+  CHECK(status_of(file.path()).st_ino == planted.st_ino);
+  CHECK(status_of(file.path()).st_mode == planted.st_mode);
+  if (fs::is_regular_file(fs::symlink_status(file.path()))) {
+    CHECK(read_text(file.path()) == document("another"));
+  }
+}
+
+TEST_CASE("update looks at nothing if the change returns false, and so a file can be deleted") {
+  const StateFile file;
+  const std::string what = GENERATE("nothing", "a file", "a directory");
+  CAPTURE(what);
+  std::future<int> second;
+  CHECK(errno_of(file.path(), [&] {
+          oci::update(file.path(), [&](oci::State&) {
+            second = std::async(std::launch::async, [&] { return update_errno(file.path()); });
+            CHECK(second.wait_for(a_while) == std::future_status::timeout);
+            replace_by(what, file.path());
+            return false;
+          });
+        }) == 0);
+  CHECK(second.get() == (what == "nothing" ? ENOENT : what == "a directory" ? EISDIR : 0));
+  CHECK(names(file.directory().path()) == (what == "nothing" ? Names{} : Names{"state.json"}));
+}
+
+TEST_CASE("update whose change saves the file does not save over that, and is not tried again") {
+  const StateFile file;
+  int changes = 0;
+  const auto update_and_save = [&] {
+    oci::update(file.path(), [&](oci::State& state) {
+      ++changes;
+      oci::save(state_of("creating"), file.path());  // as runtimes do before they run hooks
+      state.id = "created";
+    });
+  };
+  CHECK(errno_of(file.path(), update_and_save) == ESTALE);
+  CHECK(changes == 1);
+  CHECK(read_text(file.path()) == document("creating"));
+}
+
+TEST_CASE("update that enters while another is inside loses no change without an error") {
+  const StateFile file;
+  const int error = errno_of(file.path(), [&] {
+    oci::update(file.path(), [&](oci::State& state) {
+      state.id += " and lost";
+      CHECK(save_errno(file.path()) == 0);
+      oci::update(file.path(), [](oci::State& second) { second.id += " and updated"; });
+    });
+  });
+  CHECK(error == ESTALE);
+  CHECK(read_text(file.path()) == document("new and updated"));
+}
+
+TEST_CASE("update saves to the file that it loaded, wherever the working directory goes") {
+  const StateFile file;
+  const CurrentDirectory there(file.directory());
+  const TemporaryDirectory elsewhere;
+  const bool has_file = GENERATE(false, true);
+  if (has_file) write_text(elsewhere / "state.json", document("another"));
+  oci::update("state.json", [&](oci::State& state) {
+    fs::current_path(elsewhere.path());
+    state.id = "new";
+  });
+  CHECK(read_text(file.path()) == document("new"));
+  CHECK(names(elsewhere.path()) == (has_file ? Names{"state.json"} : Names{}));
+  if (has_file) CHECK(read_text(elsewhere / "state.json") == document("another"));
+}
+
+TEST_CASE("update saves to the file that it loaded, though its directory gets another name") {
+  const TemporaryDirectory directory;
+  const bool has_file = GENERATE(false, true);
+  const bool is_link = GENERATE(false, true);
+  CAPTURE(has_file, is_link);
+  fs::create_directory(directory / "run");
+  fs::create_directory(directory / "other");
+  fs::create_directory_symlink("run", directory / "link");
+  write_text(directory / "run/state.json", document("old"));
+  if (has_file) write_text(directory / "other/state.json", document("another"));
+  oci::update(directory / (is_link ? "link/state.json" : "run/state.json"), [&](oci::State& state) {
+    if (is_link) {
+      fs::remove(directory / "link");
+      fs::create_directory_symlink("other", directory / "link");
+    } else {
+      fs::rename(directory / "run", directory / "moved");
+      fs::rename(directory / "other", directory / "run");
+    }
+    state.id = "new";
+  });
+  const fs::path before = directory / (is_link ? "run" : "moved");
+  const fs::path other = directory / (is_link ? "other" : "run");
+  CHECK(read_text(before / "state.json") == document("new"));
+  CHECK(names(before) == Names{"state.json"});
+  CHECK(names(other) == (has_file ? Names{"state.json"} : Names{}));
+  if (has_file) CHECK(read_text(other / "state.json") == document("another"));
+}
+
+TEST_CASE("update gives the new file the access that the old one has when the change returns") {
+  const StateFile file;
+  REQUIRE(::chmod(file.path().c_str(), 0644) == 0);
+  const bool is_root = ::geteuid() == 0;
+  oci::update(file.path(), [&](oci::State& state) {
+    REQUIRE(::chmod(file.path().c_str(), 0640) == 0);
+    if (is_root) REQUIRE(::chown(file.path().c_str(), 12345, 23456) == 0);
+    state.id = "new";
+  });
+  CHECK(read_text(file.path()) == document("new"));
+  CHECK(mode_of(file.path()) == 0640U);
+  if (is_root) CHECK(status_of(file.path()).st_uid == 12345);
+  if (is_root) CHECK(status_of(file.path()).st_gid == 23456);
+}
+
+TEST_CASE("update has to read the directory, also where the change returns false") {
+  const StateFile file;
+  fs::permissions(file.path(), fs::perms{0644});
+  fs::permissions(file.directory().path(), fs::perms{0311});
+  const auto update = [&] {
+    return errno_of(file.path(),
+                    [&] { oci::update(file.path(), [](oci::State&) { return false; }); });
+  };
+  CHECK(as_ordinary_user([&] { return load_errno(file.path()); }) == 0);
+  CHECK(as_ordinary_user(update) == EACCES);
+  fs::permissions(file.directory().path(), fs::perms{0755});
+  CHECK(as_ordinary_user(update) == 0);
 }
 
 TEST_CASE("update waits for whoever locks the file, and not for who locks the directory") {

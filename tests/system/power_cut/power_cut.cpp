@@ -1,8 +1,9 @@
-// Cuts the power under a file system while processes save a state, and looks at what is left.
+// Cuts the power under a file system while processes save or create states, and looks at what is
+// left.
 //
 // Usage: power_cut DIRECTORY TYPE OPTIONS WRITER SAVERS POINTS SEED EXPECTED
 //   DIRECTORY      contains `disk`, the image of a fresh file system of TYPE; mounted with OPTIONS
-//   WRITER         save and update of the header, or an unsafe one: see write_unsafely()
+//   WRITER         save, update and create of the header, or an unsafe one: see write_unsafely()
 //   SAVERS         how many processes save at the same time
 //   POINTS         how many crash points to check
 //   EXPECTED       "holds": all is well at every crash point. "holds if mounted": the same, but
@@ -274,6 +275,12 @@ void check_first_temporary() {
   checked("unlink " + first_temporary(killed), ::unlink(first_temporary(killed).c_str()));
 }
 
+/// The name of a file that is created, deleted, and created again: more files than processes.
+constexpr std::size_t created_names = 4;
+std::string created_name(std::size_t number) {
+  return std::to_string(number % created_names) + ".json";
+}
+
 /// Unsafe ways to write state.json, named after what they do or lack.
 void write_unsafely(const std::string& writer, const std::string& text) {
   const bool truncates = writer == "truncate";
@@ -290,13 +297,32 @@ void write_unsafely(const std::string& writer, const std::string& text) {
   }
 }
 
+/// Unsafe ways to create a file, named after what they lack.
+void create_unsafely(const std::string& writer, std::size_t number, const std::string& text) {
+  const std::string name = first_temporary(::getpid());
+  const int file = checked("open", ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600));
+  checked("write", ::write(file, text.data(), text.size()));
+  if (writer != "create, no file sync") checked("fsync", ::fsync(file));
+  checked("link", ::link(name.c_str(), created_name(number).c_str()));
+  checked("unlink", ::unlink(name.c_str()));
+  if (writer == "create, no directory sync") return;
+  checked("fsync", ::fsync(checked("open", ::open(".", O_RDONLY | O_DIRECTORY))));
+}
+
+bool creates(const std::string& writer) { return writer.rfind("create", 0) == 0; }
+
 void save(const std::string& writer, std::size_t number) {
   const std::size_t begun = record->add({Event::mark, 0, 0, 0, 0});
   record->saves[number].begun = begun;
+  if (creates(writer)) ::unlink(created_name(number).c_str());
   if (writer == "save") {
     oci::save(state_of(number, 0), "state.json");
   } else if (writer == "update") {
     oci::update("state.json", [&](oci::State& state) { state = state_of(number, *state.pid + 1); });
+  } else if (writer == "create") {
+    oci::create(state_of(number, 0), created_name(number));
+  } else if (creates(writer)) {
+    create_unsafely(writer, number, oci::dump(state_of(number, 0)));
   } else {
     write_unsafely(writer, oci::dump(state_of(number, 0)));
   }
@@ -313,11 +339,11 @@ void save(const std::string& writer, std::size_t number) {
 /// In the order of the table's columns.
 enum Finding { torn, lost, hindered, not_kept, left_over, unmountable, findings };
 
-/// The number of files beside state.json.
+/// The number of files that are not a state's.
 std::size_t temporaries() {
   return static_cast<std::size_t>(
       std::count_if(fs::directory_iterator("."), fs::directory_iterator(),
-                    [](const auto& entry) { return entry.path() != "./state.json"; }));
+                    [](const auto& entry) { return entry.path().extension() != ".json"; }));
 }
 
 bool is_kept() {
@@ -340,6 +366,71 @@ bool is_lost(std::size_t number, std::size_t updates, std::size_t place, bool co
     replaced |= at(save->returned) && found.returned != 0 && save->begun > found.returned;
   }
   return !at(found.begun) || replaced || (counts && (updates < returned || updates > begun));
+}
+
+/// What is wrong at the place with a file that is created again and again: as bits of Findings.
+unsigned look_at_created(std::size_t first, std::size_t place) {
+  const auto at = [&](std::size_t mark) { return mark != 0 && mark <= place; };
+  std::size_t begun = 0;
+  std::size_t returned = 0;
+  for (std::size_t number = first; record->saves[number].begun != 0; number += created_names) {
+    if (at(record->saves[number].begun)) begun = number;
+    if (at(record->saves[number].returned)) returned = number;
+  }
+  const bool may_be_gone = begun == 0 || begun != returned;
+  const std::string name = created_name(first);
+  struct stat status {};
+  const bool is_there = ::lstat(name.c_str(), &status) == 0;
+  if (!is_there && !may_be_gone) return 1U << lost;
+  if (!is_there) return 0;
+  try {
+    const oci::State state = oci::load(name);
+    const std::size_t number = std::stoul(state.id);
+    if (state != state_of(number, 0)) return 1U << torn;
+    if (number == 0 || (number != begun && number != returned)) return 1U << lost;
+  } catch (const std::exception&) {
+    return 1U << torn;
+  }
+  if (status.st_mode != (S_IFREG | 0600) || status.st_uid != 0) return 1U << not_kept;
+  return 0;
+}
+
+/// Looks at what was created, and creates, saves and updates there. Returns a bit for each Finding.
+unsigned look_at_creates(std::size_t place) {
+  unsigned found = 0;
+  const auto note = [&](Finding finding) { found |= 1U << finding; };
+  for (std::size_t first = 1; first <= created_names; ++first) {
+    found |= look_at_created(first, place);
+  }
+  const std::size_t left = temporaries();
+  if (left > 0) note(left_over);
+
+  // One more temporary, with the name that is tried first.
+  std::ofstream(first_temporary(::getpid())) << "left over";
+  const auto is_refused = [](const std::string& name) {
+    try {
+      oci::create(state_of(7, 7), name);
+      return false;
+    } catch (const fs::filesystem_error& error) {
+      return error.code() == std::errc::file_exists;
+    }
+  };
+  const auto goes_on = [&](const std::string& name) {
+    oci::save(state_of(8, 8), name);
+    oci::update(name, [](oci::State& state) { state.id += "+"; });
+    return is_refused(name) && oci::load(name).id == "8+";
+  };
+  try {
+    oci::create(state_of(7, 7), "new.json");
+    if (oci::load("new.json") != state_of(7, 7) || !goes_on("new.json") ||
+        (fs::exists(created_name(1)) && !goes_on(created_name(1))) || temporaries() != left + 1) {
+      note(hindered);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "power_cut: place %zu: %s\n", place, error.what());
+    note(hindered);
+  }
+  return found;
 }
 
 /// Looks at the directory, and saves and updates there. Returns a bit for each Finding.
@@ -526,7 +617,9 @@ std::array<std::size_t, findings> Trial::check() const {
     const int status = wait_for(start([&, place = place] {
       ::alarm(60);
       fs::current_path(mounted + "/web");
-      ::_exit(static_cast<int>(look(place, writer == "update")));
+      const unsigned seen =
+          creates(writer) ? look_at_creates(place) : look(place, writer == "update");
+      ::_exit(static_cast<int>(seen));
     }));
     unsigned found = 1U << hindered;
     if (WIFEXITED(status) && WEXITSTATUS(status) != 255) found = unsigned(WEXITSTATUS(status));

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Cuts the power while states are saved, on ext4, xfs and btrfs, and prints a table of what is left.
-# power_cut.cpp says how. Needs root, loop devices and FUSE; installs nothing.
+# Cuts the power while states are saved and created, on ext4, xfs and btrfs, and prints a table of what
+# is left. power_cut.cpp says how. Needs root, loop devices and FUSE; installs nothing.
 #
 # Usage: sh tests/system/power_cut/run.sh [--short] [SEED]
 #   --short   ext4 and xfs, some hundreds of crash points each, in two minutes at most
@@ -72,11 +72,12 @@ for system in 'ext4;;' 'ext4;;data=writeback' 'ext4;;noauto_da_alloc' 'ext4;-O f
     *) expected=holds ;;
   esac
   for count in 1 2; do
-    for writer in save update; do
+    for writer in save update create; do
       echo "$system;$writer;$count;$safe;$expected"
     done
     [ "$short,$count" != --short,2 ] || continue
-    for writer in truncate 'no sync' 'no file sync' 'no directory sync'; do
+    for writer in truncate 'no sync' 'no file sync' 'no directory sync' 'create, no file sync' \
+      'create, no directory sync'; do
       echo "$system;$writer;$count;$unsafe;fails"
     done
     [ "$system" != 'ext4;;' ] || echo "ext4;;barrier=0;save;$count;$unsafe;fails"
