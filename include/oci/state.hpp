@@ -6,8 +6,8 @@
 //
 // How to read this file: the sections Types, Error, Functions and Your own types, up to the line
 // "Machinery", are all that a user may call, specialise or catch, with every rule. The sections
-// after that line implement them, each with the help of those before it: Text, Messages, Reading,
-// Writing, Files, Definitions.
+// after that line implement them, each with the help of those before it: Text, Messages, Mistakes,
+// Reading, Writing, Files, Definitions.
 
 #ifndef OCI_STATE_HPP
 #define OCI_STATE_HPP
@@ -83,7 +83,8 @@ using Annotations = std::map<std::string, std::string>;
 /// The state of a container (runtime.md, State; schema/state-schema.json).
 ///
 /// In a document, members may have any order. Members with other names are ignored when it is read,
-/// and so they are gone after a save: see "Your own types" for how to keep them.
+/// and so they are gone after a save or an update. To keep them, declare them in a type of your own
+/// (see below), or update an nlohmann::ordered_json, which has all members in their order.
 struct State {
   /// "ociVersion": the version of the specification that the state complies with.
   /// Absent: "". Null: an Error. Always written.
@@ -120,7 +121,9 @@ struct State {
 inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 
 /// What a runtime sends to a seccomp agent over a UNIX socket, together with file descriptors
-/// (config-linux.md, The Container Process State).
+/// (config-linux.md, The Container Process State). Receive both with recvmsg(), until the document
+/// is complete (some runtimes keep the connection open), and give the text to parse(). `fds` may
+/// have more or fewer names than descriptors came.
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
   /// Absent: "". Null: an Error. Always written.
@@ -157,7 +160,7 @@ struct ContainerProcessState {
 }
 
 /// The name of the state's status as a document has it: `other_status` if the status is `other`. A
-/// runtime chose that name, so quote it before you log it.
+/// runtime chose that name, so quote it in a log, for example with dump(status_name(state)).
 [[nodiscard]] inline std::string status_name(const State& state) {
   if (state.status == ContainerState::other) return state.other_status;
   return std::string(oci::to_string(state.status));
@@ -169,11 +172,13 @@ struct ContainerProcessState {
 /// out of range, a duplicate name, or no member of a required name.
 ///
 /// what() says where, what was expected, and what was found, in one line that is fit for a log:
-/// "/run/web/state.json: /state/pid: expected an integer from ..., found 1.5". What it quotes of a
-/// document is escaped and cut to 64 bytes. The inherited `id` is 0.
+/// "/run/web/state.json: /state/pid: expected an integer from ..., found 1.5". Control characters
+/// are escaped, and what this header quotes of a document is cut to 64 bytes, a pointer too. The
+/// inherited `id` is 0.
 ///
 /// Failures of the operating system are std::filesystem::filesystem_error instead: code() is the
-/// errno, and path1() is the path as it was given, or /dev/fd/N for a descriptor N.
+/// errno, and path1() is the path as it was given, or /dev/fd/N for a descriptor N. Its what() has
+/// the path as it is.
 class Error : public nlohmann::json::exception {
  public:
   /// For conversions of your own: `pointer` is the JSON Pointer of the wrong value, relative to the
@@ -203,9 +208,12 @@ class Error : public nlohmann::json::exception {
 /// The T that the JSON text `text` holds.
 ///
 /// Throws Error if the text is not one JSON document in UTF-8, without a NUL byte and with no more
-/// than white space behind it; for a duplicate name in any object (RFC 7493, section 2.3); for a
-/// wrong type, an empty status, a number out of range or written as 42.0 or 1e2; and for a required
-/// member that is absent. An exception of nlohmann's from your own from_json becomes an Error.
+/// than white space behind it (a byte order mark may begin it); for a duplicate name in any object
+/// (RFC 7493, section 2.3); for a wrong type, an empty status, an integer out of range or written
+/// as 42.0 or 1e2; and for a required member that is absent. Of several errors in the types, the
+/// first by name is reported. An exception of nlohmann's from a from_json of yours becomes an
+/// Error; other exceptions go through. A document of thousands of levels can exhaust the stack if T
+/// is or has a nlohmann::json, or has itself as a member; members that are ignored cannot.
 template <class T = State>
 [[nodiscard]] T parse(std::string_view text);
 
@@ -214,7 +222,7 @@ template <class T = State>
 ///
 /// Throws Error for a string that is not UTF-8, a status without a proper name, a floating-point
 /// number that JSON does not have, and a required member that is none. An exception of nlohmann's
-/// from your own to_json becomes an Error.
+/// from a to_json of yours becomes an Error; other exceptions go through.
 template <class T>
 [[nodiscard]] std::string dump(const T& value);
 
@@ -223,7 +231,8 @@ template <class T>
 ///
 /// Throws Error for the first of these: `version` or `id` is empty; `status` has no proper name;
 /// `pid` is negative or, on Linux, none although the status is created or running; `bundle` is not
-/// absolute. It cannot tell an absent "status", which reads as stopped: see required<T>.
+/// absolute. A `pid` of 0 passes, as crun writes it to its hooks. An absent "status" passes, as it
+/// reads as stopped: see required<T>.
 inline void validate(const State& state);
 
 /// The same for a container process: `version` is empty, `pid` is negative, or `state` is not
@@ -232,7 +241,8 @@ inline void validate(const ContainerProcessState& process);
 
 #ifndef _WIN32  // Windows has none of the functions for files.
 
-/// The T that the file holds: a regular file, a FIFO or a device, read to its end.
+/// The T that the file holds: a regular file, a FIFO or a device, read to its end. It follows
+/// symbolic links, and waits for the writer of a FIFO.
 ///
 /// Throws filesystem_error if it cannot be opened or read (EINVAL if the path has a NUL byte), and
 /// Error, with the name of the file, for what parse() refuses.
@@ -243,8 +253,9 @@ template <class T = State>
 /// temporary file beside it, syncs that, renames it, and syncs the directory. Each load(), in any
 /// thread or process, sees one whole document, also after a crash or a power cut.
 ///
-/// A new file gets the mode 0600 less the umask. An existing one keeps its group, its access
-/// control list (on Linux), its mode (never set-user-ID and set-group-ID) and its owner, as far as
+/// A new file gets the mode 0600 less the umask, and a list if its directory gives one to new
+/// files. An existing one keeps its group, its mode (never set-user-ID and set-group-ID), its owner
+/// and, if its group or others have any permission, its access control list (on Linux), as far as
 /// the process may set them. If it may not, nobody but the new owner gains access: a group that
 /// cannot be kept takes its permissions with it. Nothing is kept in a directory that has the sticky
 /// bit and that its group or others may write to, because one of them may have planted the file.
@@ -274,10 +285,10 @@ void create(const T& value, const std::filesystem::path& path);
 /// Updates of a file exclude each other, in all threads and processes, for as long as nobody
 /// replaces the file: they lock it with flock(). An update does not overwrite what it has not read.
 /// If the name is gone when it is about to save, it throws ENOENT; if the name means another file,
-/// because of a save() or a rename in between, it throws ESTALE. Then what is there stays. Between
-/// that last look and the rename are microseconds that no call of POSIX closes, and a writer that
-/// changes the file in place is not noticed. A lock over several saves needs a lock file of its own
-/// (README, Runtimes and monitors).
+/// because of a save() or a rename in between, it throws ESTALE. Then what is there stays, and you
+/// may call it again, if `change` does nothing else. Between that last look and the rename are
+/// microseconds that no call of POSIX closes, and a writer that changes the file in place is not
+/// noticed. To hold a lock over several saves, lock a file of your own that is never deleted.
 ///
 /// Throws as load() and save() do; the directory must be readable also if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
@@ -321,24 +332,38 @@ void save(const T& value, int descriptor);
 //     member("exitCode", container.exit_code);
 //   };
 //
-// What a member may be, and what absent and null are read as:
+// A member that is absent keeps the value that the struct's constructor gives to it. What null is
+// read as depends on the type of the member:
 //
-//   type of the member                     absent        null         if it is none
-//   std::optional<T>                       its default   none         not written as a member,
-//                                                                     else null
-//   std::vector<T>                         its default   no elements
-//   std::map<std::string, T, ...>          its default   an Error
-//   std::string, std::filesystem::path,    its default   an Error
-//   bool, integers of up to 64 bits,
-//   ContainerState, structs with a list
-//   NamedStatus                            its default   an Error
-//   other types                            its default   as nlohmann's conversions have it
+//   std::optional<T>                        none
+//   std::vector<T>                          no elements
+//   std::map<std::string, T, Compare>       an Error
+//   std::string, std::filesystem::path      an Error
+//   bool, integers of up to 64 bits         an Error
+//   ContainerState, NamedStatus             an Error
+//   a struct with a list                    an Error
+//   all other types                         what nlohmann's conversions make of it
 //
-// Its default is what the struct's constructor gives to it. Other types are enums, floating-point
-// numbers, nlohmann::json and ordered_json, other containers, and types with a to_json and a
-// from_json: nlohmann converts them, less strictly. To read a type in another form, give the list
-// an adapter, an object made there that refers to the member and has conversions:
-// member("created", Rfc3339{container.created}).
+// An optional that is none is not written as a member; as an element, as a value in a map, and at
+// the top, it is written as null. Other types are enums, floating-point numbers, nlohmann::json and
+// ordered_json, other containers, and types with a to_json and a from_json. nlohmann converts them,
+// less strictly, and it may call a from_json twice for one text.
+//
+// To read a type in another form, give the list an adapter: an object, made in the list, that
+// refers to the member and has conversions, here member("created", Text{container.created}). A list
+// is also called with const objects, hence the template:
+//
+//   template <class Time>
+//   struct Text {
+//     Time& time;
+//   };
+//   template <class Time>
+//   Text(Time&) -> Text<Time>;
+//   template <class Time>
+//   void to_json(nlohmann::json& document, const Text<Time>& text) { document = format(text.time);
+//   } template <class Time> void from_json(const nlohmann::json& document, Text<Time>& text) {
+//     text.time = time_of(document.get<std::string>());
+//   }
 //
 // What does not compile: a list that takes its object by value; a member that does not own its
 // text, such as std::string_view, if it is read; a type with neither a list nor conversions, also
@@ -362,7 +387,8 @@ inline constexpr auto members = nullptr;
 ///
 /// If one is absent, reading throws Error with the pointer of the object: `expected a member named
 /// "pid", found none`; and so does writing if it is none. A null counts as there, and is judged by
-/// the type of the member.
+/// the type of the member. A derived type does not inherit the names of its base. A name that is
+/// not in the list makes every document refused.
 template <class T>
 inline constexpr auto required = std::array<std::string_view, 0>{};
 
@@ -403,6 +429,7 @@ inline constexpr auto members<ContainerProcessState> = [](auto& process, auto me
 template <class T>
 inline constexpr bool has_members = !std::is_null_pointer_v<decltype(members<T>)>;
 
+/// As a template's parameter: the template is for types with a list.
 template <class T>
 using if_has_members = std::enable_if_t<has_members<T>, int>;
 
@@ -434,8 +461,8 @@ template <class T, if_has_members<T> = 0>
   return !(left == right);
 }
 
-/// Prints the JSON text, with U+FFFD for what is not UTF-8, or why there is none. For a log or a
-/// failed assertion.
+/// Prints the JSON text, with U+FFFD for what is not UTF-8, or why there is none. For a failed
+/// assertion and the like: the text may have characters that move a terminal's cursor.
 template <class T, if_has_members<T> = 0>
 std::ostream& operator<<(std::ostream& out, const T& value);
 
@@ -667,6 +694,8 @@ class Buffer {
   }
   void added(std::size_t bytes) { size_ += bytes; }
 
+  void cut(std::size_t size) { size_ = size; }
+
   void put(char c) {
     *room(1) = c;
     added(1);
@@ -678,10 +707,11 @@ class Buffer {
 
  private:
   void grow(std::size_t bytes) {
-    capacity_ = 2 * (size_ + bytes);
-    std::unique_ptr<char[]> data(new char[capacity_]);
+    const std::size_t capacity = 2 * (size_ + bytes);
+    std::unique_ptr<char[]> data(new char[capacity]);
     std::copy_n(data_.get(), size_, data.get());
     data_ = std::move(data);
+    capacity_ = capacity;
   }
 
   std::size_t capacity_{512};
@@ -719,6 +749,12 @@ inline bool encode_string(std::string_view text, Buffer& to) {
 // member, the index of the element or the name of the file, on the way out. Uses Text.
 
 namespace detail {
+
+/// `text` as a JSON string, with U+FFFD for what is not UTF-8.
+inline std::string replaced(std::string_view text) {
+  using nlohmann::json;
+  return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 /// The characters of `text` as in a JSON string in ASCII, cut to 64 bytes, never within a
 /// character. A byte that is not UTF-8 becomes "\ufffd".
@@ -796,9 +832,10 @@ decltype(auto) converted(Convert convert) try {
 }  // namespace detail
 
 inline Error::Error(const std::string& pointer, const std::string& message, const std::string& file)
-    : exception(0, ((file.empty() ? "" : detail::one_line(file) + ": ") +
-                    (pointer.empty() ? "" : detail::escaped(pointer) + ": ") + message)
-                       .c_str()),
+    : exception(
+          0, ((file.empty() ? "" : detail::one_line(file) + ": ") +
+              (pointer.empty() ? "" : detail::escaped(pointer) + ": ") + detail::one_line(message))
+                 .c_str()),
       parts_(std::make_shared<const Parts>(Parts{pointer, message, file})) {}
 
 // ==== Mistakes =================================================================================
@@ -877,7 +914,8 @@ constexpr bool is_readable() {
                 "oci/state.hpp: what is read must own its text: use std::string, not "
                 "std::string_view or a pointer");
   if constexpr (owns_text) {
-    return detail::is_converted < T, has_get_to<T> || has_get < T >> ();
+    constexpr bool has_conversion = has_get_to<T> || has_get<T>;
+    return detail::is_converted<T, has_conversion>();
   } else {
     return false;
   }
@@ -896,12 +934,8 @@ Object first_parameter(Result (Class::*)(Object, Others...) const);
 template <class Object, class... Others, class Result>
 Object first_parameter(Result (*)(Object, Others...));
 
-/// Whether a function of that type has a copy of its first argument, or may not change it.
 template <class Function>
-constexpr bool has_copy() {
-  using Parameter = decltype(detail::first_parameter(std::declval<Function>()));
-  return !std::is_reference_v<Parameter> || std::is_const_v<std::remove_reference_t<Parameter>>;
-}
+using FirstParameter = decltype(detail::first_parameter(std::declval<Function>()));
 
 template <class Callable, class = void>
 inline constexpr bool has_call_operator = false;
@@ -916,22 +950,35 @@ inline constexpr bool has_call_template<
     std::void_t<decltype(&Callable::template operator()<Arguments...>)>, Callable, Arguments...> =
     true;
 
-/// Whether a function object, called with an object to change and with `Others`, changes a copy of
-/// it, or must not change it. False if that can't be told, as of overloads.
+/// Stands for a type.
+template <class T>
+struct TypeOf {
+  using Type = T;
+};
+
+/// The type of the parameter that gets the Object, if a function object is called with an Object&
+/// and with `Others`. Object& also if that can't be told, as of overloads.
 template <class Callable, class Object, class... Others>
-constexpr bool changes_copy() {
+constexpr auto parameter_of() {
   if constexpr (std::is_pointer_v<Callable>) {
-    return detail::has_copy<Callable>();
+    return TypeOf<FirstParameter<Callable>>{};
   } else if constexpr (has_call_operator<Callable>) {
-    return detail::has_copy<decltype(&Callable::operator())>();
+    return TypeOf<FirstParameter<decltype(&Callable::operator())>>{};
   } else if constexpr (has_call_template<void, Callable, Object, Others...>) {
-    return detail::has_copy<decltype(&Callable::template operator()<Object, Others...>)>();
+    return TypeOf<FirstParameter<decltype(&Callable::template operator()<Object, Others...>)>>{};
   } else if constexpr (has_call_template<void, Callable, Others...>) {
-    return detail::has_copy<decltype(&Callable::template operator()<Others...>)>();
+    return TypeOf<FirstParameter<decltype(&Callable::template operator()<Others...>)>>{};
   } else {
-    return false;
+    return TypeOf<Object&>{};
   }
 }
+template <class Callable, class Object, class... Others>
+using ParameterOf = typename decltype(detail::parameter_of<Callable, Object, Others...>())::Type;
+
+/// Whether a parameter of that type is a reference by which the argument can be changed.
+template <class Parameter>
+inline constexpr bool can_change =
+    std::is_reference_v<Parameter> && !std::is_const_v<std::remove_reference_t<Parameter>>;
 
 /// Stands for what a list calls with the name and the value of each member.
 struct AnyMember {
@@ -944,7 +991,7 @@ template <class T, class Visit>
 void visit_members(T& object, Visit visit) {
   using Object = std::remove_const_t<T>;
   using List = std::remove_const_t<decltype(members<Object>)>;
-  static_assert(!detail::changes_copy<List, Object, AnyMember>(),
+  static_assert(can_change<ParameterOf<List, Object, AnyMember>>,
                 "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
                 "[](auto& object, auto member)");
   members<Object>(object, visit);
@@ -1087,7 +1134,7 @@ class Reader {
     std::string_view name;
     if (!source.string(name) || detail::to_status(name) == ContainerState::other) {
       return source.refuse(
-          R"("creating", "created", "running" or "stopped" (another needs a State))");
+          R"("creating", "created", "running" or "stopped" (other names need a State))");
     }
     value = detail::to_status(name);
     return true;
@@ -1529,8 +1576,10 @@ class TextSource {
   template <class Json = nlohmann::json>
   bool skip() {
     const std::string_view value = value_text();
+    if (value.empty()) return false;
     Json ignored;
-    return !value.empty() && !detail::parse_document(value, ignored);
+    const auto error = detail::parse_document(value, ignored);
+    return !error;
   }
 
   template <class T>
@@ -1539,7 +1588,8 @@ class TextSource {
     const std::string_view text = value_text();
     if (text.empty()) return false;
     Json document;
-    if (detail::parse_document(text, document)) return false;
+    const auto error = detail::parse_document(text, document);
+    if (error) return false;
     if constexpr (std::is_same_v<T, Json>) {
       value = std::move(document);
     } else {
@@ -1793,6 +1843,7 @@ class Writer {
       sink.string(document.template get_ref<const std::string&>());
     } else {
       if (document.is_number_float()) require_finite(document.template get<double>());
+      if (document.is_discarded()) throw detail::mismatch("a value", "a discarded one");
       sink.scalar(document);
     }
   }
@@ -1807,6 +1858,11 @@ class Writer {
 /// Makes a JSON text, the same as nlohmann's dump() makes of the document.
 class TextSink {
  public:
+  /// What becomes of a string that is not UTF-8: an Error, or U+FFFD for what is wrong in it.
+  enum class Invalid { refused, replaced };
+
+  explicit TextSink(Invalid invalid) : invalid_(invalid) {}
+
   [[nodiscard]] std::string text() const { return std::string(text_.text()); }
 
   void null() { text_.put("null"); }
@@ -1821,8 +1877,11 @@ class TextSink {
   }
 
   void string(std::string_view value) {
-    const bool is_utf8 = detail::encode_string(value, text_);
-    if (!is_utf8) throw detail::mismatch("UTF-8", detail::quoted(value));
+    const std::size_t before = text_.text().size();
+    if (detail::encode_string(value, text_)) return;
+    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
+    text_.cut(before);
+    text_.put(detail::replaced(value));
   }
 
   template <class Json>
@@ -1852,6 +1911,7 @@ class TextSink {
     if (text_.text().back() != opening) text_.put(',');
   }
 
+  Invalid invalid_;
   Buffer text_;
 };
 
@@ -2214,8 +2274,10 @@ class Temporary {
     const bool has_group = now.st_gid == old.group;
     if (!old.is_shared()) {  // so the group matters to nobody, and can go with the owner
       if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
-      const bool has_both = !has_owner && give_to(old.owner, old.group);
-      if (!has_group && !has_both) give_to(same_owner, old.group);
+      if (has_owner && has_group) return;
+      if (give_to(old.owner, old.group)) return;
+      const bool got_group = !has_group && give_to(same_owner, old.group);
+      if (!has_owner && !got_group) give_to(old.owner, same_group);
       return;
     }
     if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
@@ -2377,7 +2439,7 @@ T parse(std::string_view text) {
 
 template <class T>
 std::string dump(const T& value) {
-  detail::TextSink sink;
+  detail::TextSink sink(detail::TextSink::Invalid::refused);
   detail::Writer::write(sink, value);
   return sink.text();
 }
@@ -2466,10 +2528,9 @@ bool operator==(const T& left, const T& right) {
 
 template <class T, if_has_members<T>>
 std::ostream& operator<<(std::ostream& out, const T& value) try {
-  using Json = nlohmann::ordered_json;
-  Json document;
-  oci::to_json(document, value);
-  return out << document.dump(-1, ' ', false, Json::error_handler_t::replace);
+  detail::TextSink sink(detail::TextSink::Invalid::replaced);
+  detail::Writer::write(sink, value);
+  return out << sink.text();
 } catch (const Error& error) {
   return out << error.what();
 }
@@ -2529,7 +2590,9 @@ T update(const std::filesystem::path& path, Change change) {
   using Result = std::invoke_result_t<Change&, T&>;
   static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
                 "oci/state.hpp: change must return nothing, or a bool: false for nothing to save");
-  static_assert(!std::is_void_v<Result> || !detail::changes_copy<Change, T>(),
+  using Parameter = detail::ParameterOf<Change, T>;
+  constexpr bool only_looks = std::is_reference_v<Parameter> && !std::is_void_v<Result>;
+  static_assert(only_looks || detail::can_change<Parameter>,
                 "oci/state.hpp: change must take its T by reference, as in [](oci::State& state), "
                 "or return a bool");
   const auto file = detail::in_file("oci::update", path, [&] { return detail::LockedFile(path); });

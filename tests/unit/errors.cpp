@@ -68,7 +68,7 @@ TEST_CASE("An Error about a State has the pointer, what was expected and what wa
 
 TEST_CASE("An Error about a bare ContainerState says that a State has other names") {
   const std::string expected =
-      R"(expected "creating", "created", "running" or "stopped" (another needs a State), found )";
+      R"(expected "creating", "created", "running" or "stopped" (other names need a State), found )";
   check_error(parse_error<ContainerState>(R"("paused")"), "", expected + R"("paused")");
   check_error(parse_error<ContainerState>(R"("")"), "", expected + R"("")");
   check_error(parse_error<ContainerState>("null"), "", expected + "null");

@@ -548,7 +548,7 @@ TEST_CASE("A list may stand for itself") {
 
 TEST_CASE("A member that is a bare ContainerState has no place for another name") {
   const std::string message =
-      R"(expected "creating", "created", "running" or "stopped" (another needs a State), found )";
+      R"(expected "creating", "created", "running" or "stopped" (other names need a State), found )";
   check_error(parse_error<lists::Named>(R"({"status":"paused"})"), "/status",
               message + R"("paused")");
   check_error(parse_error<lists::Named>(R"({"wanted":""})"), "/wanted", message + R"("")");
