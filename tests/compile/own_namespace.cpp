@@ -155,9 +155,19 @@ using Wholes = std::vector<Whole>;
 
 // A to_json or from_json of a vector would take it from nlohmann/json, which asks for that. Of
 // types with a list, it asks the header.
-#define CONVERSION(name)   \
-  FUNCTIONS_OF(name, Part) \
-  FUNCTIONS_OF(name, Whole)
+#define CONVERSION_OF(name, type)  \
+  template <class A>               \
+  Anything name(A&, type&) {       \
+    return call(#name);            \
+  }                                \
+  template <class A>               \
+  Anything name(A&, const type&) { \
+    return call(#name);            \
+  }
+
+#define CONVERSION(name)    \
+  CONVERSION_OF(name, Part) \
+  CONVERSION_OF(name, Whole)
 
 #include "names.inc"
 
