@@ -230,7 +230,7 @@ TEST_CASE("The hook refuses what is not the state of a container, and logs nothi
   CHECK(refusal(R"({"pid": 4294967296})") ==
         "hook: /dev/fd/0: /pid: expected an integer from -2147483648 to 2147483647, "
         "found 4294967296\n");
-  CHECK(refusal("").rfind("hook: /dev/fd/0: line 1, column 1: syntax error", 0) == 0);
+  CHECK(refusal("") == "hook: /dev/fd/0: line 1, column 1: expected JSON text, found nothing\n");
   CHECK(!fs::exists(log));
 }
 
@@ -715,8 +715,8 @@ TEST_CASE("The seccomp agent refuses all but containers, and goes on") {
         refused + "/state/ociVersion: expected a version, found \"\"\n");
   CHECK(told(R"({"fds":["seccompFd"]})", {0}) ==
         refused + "/ociVersion: expected a version, found \"\"\n");
-  CHECK(told(R"({"fds":)", {0}).rfind(refused + "line 1, column 8: syntax error", 0) == 0);
-  CHECK(told("{}{}", {0}).rfind(refused + "line 1, column 3: syntax error", 0) == 0);
+  CHECK(told(R"({"fds":)", {0}).rfind(refused + "line 1, column 8: ", 0) == 0);
+  CHECK(told("{}{}", {0}).rfind(refused + "line 1, column 3: ", 0) == 0);
   CHECK(refusal(agent, socket, [](const Peer&) {}).rfind(refused + "line 1, column 1: ", 0) == 0);
   CHECK(refusal(agent, socket, [](const Peer& peer) {
           while (peer.send(std::string(4096, ' '))) continue;

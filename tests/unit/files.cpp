@@ -39,6 +39,16 @@ void throw_as(const std::string& owner) {
   if (owner == "std's") throw std::runtime_error("a zombie");
 }
 
+/// What nlohmann/json says of it: the words differ from version to version.
+std::string no_zombie() {
+  try {
+    throw_as("nlohmann's");
+  } catch (const nlohmann::json::out_of_range& error) {
+    return error.what();
+  }
+  return "";
+}
+
 void to_json(nlohmann::json& json, const Custom& custom) {
   throw_as(custom.owner);
   json["owner"] = custom.owner;
@@ -102,8 +112,8 @@ TEST_CASE("load says which file is wrong where the type's own conversion throws"
   const TemporaryDirectory directory;
   const CurrentDirectory there(directory);
   write_text("state.json", R"({"owner": "nlohmann's"})");
-  check_error(error_of([] { static_cast<void>(oci::load<Custom>("state.json")); }), "",
-              "[json.exception.out_of_range.403] key 'zombie' not found", "state.json");
+  check_error(error_of([] { static_cast<void>(oci::load<Custom>("state.json")); }), "", no_zombie(),
+              "state.json");
   write_text("state.json", R"({"owner": "std's"})");
   CHECK_THROWS_AS(oci::load<Custom>("state.json"), std::runtime_error);
 }
@@ -318,8 +328,7 @@ TEST_CASE("save of what can't be encoded touches no file") {
     state.status = oci::ContainerState(7);
     check_error(error_of([&] { oci::save(state, file); }), "/status",
                 "expected a ContainerState, found 7", file);
-    check_error(error_of([&] { oci::save(Custom{"nlohmann's"}, file); }), "",
-                "[json.exception.out_of_range.403] key 'zombie' not found", file);
+    check_error(error_of([&] { oci::save(Custom{"nlohmann's"}, file); }), "", no_zombie(), file);
     CHECK_THROWS_AS(oci::save(Custom{"std's"}, file), std::runtime_error);
   }
 

@@ -100,10 +100,12 @@ TEST_CASE("A refused document is refused with its message, as text and as a file
     const std::string message = message_for(path);
     with_type_of(path, [&](auto value) {
       using T = decltype(value);
-      CHECK(parse_error<T>(read_text(path)).what() == message);
+      const std::string what = parse_error<T>(read_text(path)).what();
+      CAPTURE(what, message);
+      CHECK(says(what, message));
 #ifndef _WIN32
       CHECK(error_of([&] { static_cast<void>(oci::load<T>(path)); }).what() ==
-            path.string() + ": " + message);
+            path.string() + ": " + what);
 #endif
     });
   }

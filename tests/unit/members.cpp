@@ -442,14 +442,21 @@ TEST_CASE("An Error about a member of a list has its pointer") {
 }
 
 TEST_CASE("nlohmann's exceptions become an Error with the pointer of the member") {
-  const auto [text, pointer, part] = GENERATE(table<std::string, std::string, std::string>({
-      {R"({"mounts":[{"source":"a","readOnly":true},{"source":"a"}]})", "/mounts/1",
-       "key 'readOnly' not found"},
-      {R"({"mounts":[7]})", "/mounts/0", "type_error"},
+  const auto [text, pointer] = GENERATE(table<std::string, std::string>({
+      {R"({"mounts":[{"source":"a","readOnly":true},{"source":"a"}]})", "/mounts/1"},
+      {R"({"mounts":[7]})", "/mounts/0"},
   }));
+  const auto document = nlohmann::json::parse(text);
+  std::string words;  // which differ from version to version
+  try {
+    static_cast<void>(document.at(nlohmann::json::json_pointer(pointer)).get<runtime::Mount>());
+  } catch (const nlohmann::json::exception& error) {
+    words = error.what();
+  }
   const Error error = parse_error<Container>(text);
   CHECK(error.pointer() == pointer);
-  CHECK(error.message().find(part) != std::string::npos);
+  CHECK(!words.empty());
+  CHECK(error.message() == words);
   CHECK(error.what() == pointer + ": " + error.message());
   CHECK(reading_dispute<Container>(text) == "");
 }
