@@ -1028,15 +1028,23 @@ struct AnyMember {
   void operator()(std::string_view, T&&) const;
 };
 
+/// Whether the list of T takes its object by reference. (A function, which is compiled once: so the
+/// compiler says it once.)
+template <class T>
+constexpr bool lists_by_reference() {
+  using List = std::remove_const_t<decltype(members<T>)>;
+  constexpr bool is_reference = can_change<ParameterOf<List, T, AnyMember>>;
+  static_assert(is_reference,
+                "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
+                "[](auto& object, auto member)");
+  return is_reference;
+}
+
 /// Calls `visit` with the name and the value of each member of the object's list.
 template <class T, class Visit>
 void visit_members(T& object, Visit visit) {
   using Object = std::remove_const_t<T>;
-  using List = std::remove_const_t<decltype(members<Object>)>;
-  static_assert(can_change<ParameterOf<List, Object, AnyMember>>,
-                "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
-                "[](auto& object, auto member)");
-  members<Object>(object, visit);
+  if constexpr (detail::lists_by_reference<Object>()) members<Object>(object, visit);
 }
 
 /// The first name in required<T> for which `is_there`, called with the place in the list and the
