@@ -246,7 +246,7 @@ class Header:
             mutants.append(self.change(i, j, i + 1, j - 1, "return", "{}"))
         k = i
         while k < j:
-            if self.at(k) == "[" and (k == i or re.search(r"return|[^\w\])>]$", self.at(k - 1))):
+            if self.at(k) == "[" and (k == i or re.search(r'return|[^\w\])>"]$', self.at(k - 1))):
                 body = self.find(k, j, "{")  # of a lambda
                 deduced, self.deduced = self.deduced, "->" not in self.code(k, body)
                 self.block(body + 1, self.match[body])

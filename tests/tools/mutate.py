@@ -39,7 +39,11 @@ from mutants import Header
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HEADER = "include/oci/state.hpp"
-SUITE = {"faults": ["--abort"], "state_tests": ["--abort"], "races": []}  # in turn, until one fails
+# The programs that run with each mutant, until one fails: one for each unit test, and these.
+SYSTEM = {"faults": ["--abort"], "races": []}
+SUITE = {**{path.stem: ["--abort"] for path in sorted((ROOT / "tests/unit").glob("*.cpp"))},
+         **SYSTEM}
+QUICK = 1.5  # seconds: those programs run first, in one sandbox
 CHECK = "tests/compile/variants.cpp"  # instantiates the header: finds out quickly what does not compile
 EQUIVALENT = "tests/tools/mutate_equivalent.txt"
 SAMPLE = 40
@@ -129,43 +133,63 @@ class Tree:
 
 
 class Suite:
-    """The built tests, run as root in a sandbox."""
+    """The built tests, run as root in a sandbox. What noticed a mutant last runs first: it is likely to
+    notice the next one, which is near to it in the header. Slow programs run after all quick ones."""
 
     def __init__(self, tree):
-        self.tree, self.limits = tree, {}
+        self.tree, self.seconds = tree, {}
         for program in SUITE:
             start = time.monotonic()
-            if self.notices(program, 0):
+            if self.notices([program], 0):
                 sys.exit(f"{program} fails without a mutant")
-            self.limits[program] = round(5 + 4 * (time.monotonic() - start))
+            self.seconds[program] = time.monotonic() - start
+        order = sorted(SUITE, key=self.seconds.get)
+        self.quick = [program for program in order if self.seconds[program] < QUICK]
+        self.slow = [program for program in order if program not in self.quick]
 
-    def notices(self, program, number):
-        """How the program notices the mutant; None if it does not."""
-        limit = self.limits.get(program, 300)
+    def notices(self, programs, number):
+        """(the first of the programs that notices the mutant, how); None if none does."""
+        limit = round(5 + 4 * max(self.seconds.get(program, 75) for program in programs))
         root = os.geteuid() == 0
         box = tempfile.mkdtemp(dir=self.tree.path.parent)
-        script = "box=$1; shift\n" + (SANDBOX if root else "") + f"""
-            cd "$box" && export TMPDIR="$box" && ulimit -t {limit} && ulimit -v 8000000 && "$@" """
-        command = ["sh", "-c", script, "sh", box, self.tree.build / "tests" / program,
-                   *SUITE[program]]
+        runs = "\n".join(f"echo {program} && {shlex.quote(str(self.tree.build))}/tests/{program} "
+                         f"{' '.join(SUITE[program])} >/dev/null || exit" for program in programs)
+        script = "box=$1\n" + (SANDBOX if root else "") + f"""
+            cd "$box" && export TMPDIR="$box" && ulimit -t {limit} && ulimit -v 8000000 || exit
+            {runs}
+            """
+        command = ["sh", "-c", script, "sh", box]
         if root:
             command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                        *command]
         process = subprocess.Popen(command, env={**os.environ, "OCI_MUTANT": str(number)},
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                    stderr=subprocess.DEVNULL if number else None,
                                    start_new_session=True)
+        names, how = "", "hangs"
         try:
-            return f"{program} {process.returncode}" if process.wait(3 * limit) else None
+            names, _ = process.communicate(timeout=(2 + len(programs)) * limit)
+            how = process.returncode
         except subprocess.TimeoutExpired:
-            return f"{program} (hangs)"
+            pass
         finally:
             os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-            process.wait()
+            names = names or process.communicate()[0]
             shutil.rmtree(box, ignore_errors=True)
+        return (names.split()[-1], how) if how else None
 
     def killer(self, number):
-        return next(filter(None, (self.notices(program, number) for program in SUITE)), None)
+        """The program that notices the mutant, and how; None if none does."""
+        for group in [self.quick, *([program] for program in self.slow)]:
+            found = self.notices(list(group), number)
+            if found:
+                program, how = found
+                if program in self.quick:
+                    self.quick = [program] + [other for other in self.quick if other != program]
+                else:
+                    self.slow = [program] + [other for other in self.slow if other != program]
+                return f"{program} ({how})"
+        return None
 
 
 def equivalents():

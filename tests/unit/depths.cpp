@@ -81,6 +81,12 @@ template <class T>
 void check_document(const std::string& text, const std::string& written) {
   CAPTURE(text);
   CHECK(oci::dump(parse<T>(text)) == written);
+}
+
+/// The same in a file.
+template <class T>
+void check_file([[maybe_unused]] const std::string& text,
+                [[maybe_unused]] const std::string& written) {
 #ifndef _WIN32
   const TemporaryDirectory directory;
   const auto path = directory / "value.json";
@@ -96,6 +102,7 @@ void check_read(const std::string& text, const T& value, const std::string& writ
   CAPTURE(text);
   CHECK((parse<T>(text) == value));
   check_document<T>(text, written);
+  check_file<T>(text, written);
   CHECK((parse<Value<T>>(R"({"value":)" + text + "}").value == value));
   check_document<Value<T>>(R"({"value":)" + text + "}", R"({"value":)" + written + "}");
   CHECK(reading_dispute<Value<T>>(R"({"value":)" + text + "}") == "");
