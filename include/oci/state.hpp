@@ -483,11 +483,46 @@ namespace detail {
 
 constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
 
+// ---- Which characters are escaped, and how
+
+/// How a character is written in a string: the first `size` bytes of `text`; 0 for as itself.
+struct Escape {
+  char text[7];
+  unsigned char size;
+};
+
+/// All escapes, ready to be looked up: a byte of a text is the index.
+struct Escapes {
+  Escape of_character[256]{};
+  bool is_plain[256]{};           // ASCII that is written as itself
+  char of_letter[256]{};          // what the letter behind a backslash stands for, or 0
+  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
+
+  constexpr Escapes() {
+    constexpr char digits[] = "0123456789abcdef";
+    for (std::size_t c = 0; c < ' '; ++c) {
+      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
+    }
+    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
+      of_letter[detail::byte_of(pair[0])] = pair[1];
+    }
+    for (std::size_t c = 0; c < 0x80; ++c) is_plain[c] = of_character[c].size == 0;
+    of_letter[detail::byte_of('/')] = '/';
+    for (std::uint32_t& value : of_digit) value = 0x10000;
+    for (std::uint32_t value = 0; value < 16; ++value) {
+      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
+      of_digit[detail::byte_of(digits[value])] = value;
+    }
+  }
+};
+inline constexpr Escapes escapes{};
+
 // ---- Characters that stand for themselves
 //
-// They are looked at in numbers of eight bytes, of which the first byte is the lowest: all eight at
-// once, if they are ASCII, and at one comparison for a character of UTF-8. That is three times as
-// fast as byte by byte.
+// They are looked at eight bytes at a time, in a number of which the first byte is the lowest. So
+// eight characters of ASCII take no more steps than one would, and a character of UTF-8 is compared
+// at once, not byte by byte.
 
 /// A number that has this byte eight times.
 constexpr std::uint64_t eight_of(unsigned char byte) {
@@ -515,17 +550,9 @@ inline std::uint64_t eight_bytes(std::string_view text, std::size_t index) {
   return bytes;
 }
 
-inline void put_eight(std::uint64_t bytes, char* to) {
-  if (detail::is_little_endian()) {
-    std::memcpy(to, &bytes, 8);
-    return;
-  }
-  for (std::size_t i = 0; i < 8; ++i) to[i] = static_cast<char>(bytes >> 8 * i);
-}
-
-/// How many of the eight bytes, up to the first other one, are ASCII and stand for themselves: no
-/// quote, backslash or control character. One that is not plain sets its highest bit in a term; so
-/// may those above it, but none below.
+/// How many of the eight bytes, up to the first other one, are ASCII that stands for itself: no
+/// quote, backslash or control character. Each other one sets its highest bit in one of the terms.
+/// (So may a plain one above it, by what the subtraction borrows; only the lowest mark counts.)
 constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
@@ -541,9 +568,9 @@ constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
 #endif
 }
 
-/// The size of the character of two to four bytes with which the eight begin; 0 if they do not
-/// begin with one in UTF-8. Each size has its pattern, in which the highest bits of the code point
-/// tell if it should be shorter or must not be.
+/// The size of the character of two, three or four bytes with which the eight begin; 0 if that is
+/// not UTF-8. Each size has a pattern; the highest bits of the code point tell whether it would
+/// have fitted in less bytes, or is none.
 constexpr std::size_t multibyte_size(std::uint64_t bytes) {
   const auto match = [&](std::uint64_t mask, std::uint64_t pattern) {
     return (bytes & mask) == pattern;
@@ -571,70 +598,59 @@ inline std::size_t character_size(std::string_view text) {
   return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::eight_bytes(text, 0));
 }
 
-/// The size of the characters at the beginning of `text` that stand for themselves. On the way,
-/// `visit` gets the eight bytes at each index that is looked at.
-template <class Visit>
-std::size_t visit_plain(std::string_view text, Visit visit) {
+/// The size of the characters at the beginning of `text` that stand for themselves. On the way
+/// `copy` copies them: all eight bytes, before it is known how many of them count, as that is
+/// faster.
+template <class Copy>
+std::size_t visit_plain(std::string_view text, Copy copy) {
   std::size_t index = 0;
-  for (;;) {
-    std::uint64_t bytes = detail::eight_bytes(text, index);
-    visit(index, bytes);
-    while ((bytes & 0x80U) != 0) {
+  while (text.size() - index >= 8) {
+    const std::uint64_t bytes = detail::eight_bytes(text, index);
+    copy.eight(index);
+    if ((bytes & 0x80U) == 0) {
+      const std::size_t size = detail::plain_ascii_size(bytes);
+      index += size;
+      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+    } else {
       const std::size_t size = detail::multibyte_size(bytes);
       if (size == 0) return index;
       index += size;
-      bytes = detail::eight_bytes(text, index);
-      visit(index, bytes);
     }
-    const std::size_t size = detail::plain_ascii_size(bytes);
-    index += size;
-    if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+  }
+  for (;;) {  // Less than eight bytes are left.
+    while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
+      copy.one(index);
+      ++index;
+    }
+    const std::size_t size =
+        index < text.size() ? detail::multibyte_size(detail::eight_bytes(text, index)) : 0;
+    if (size == 0) return index;
+    for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
   }
 }
+
+struct CopyNothing {
+  static void eight(std::size_t) {}
+  static void one(std::size_t) {}
+};
+
+struct CopyBytes {
+  const char* from;
+  char* to;
+  void eight(std::size_t index) const { std::memcpy(to + index, from + index, 8); }
+  void one(std::size_t index) const { to[index] = from[index]; }
+};
 
 inline std::size_t plain_size(std::string_view text) {
-  return detail::visit_plain(text, [](std::size_t, std::uint64_t) {});
+  return detail::visit_plain(text, CopyNothing{});
 }
 
-/// The same, and copies these characters to `to`: all eight bytes, before it is known how many of
-/// them count, as that is faster. So `to` has room for eight more than `text`.
+/// Copies these characters to `to`, which has room for the whole text.
 inline std::size_t copy_plain(std::string_view text, char* to) {
-  return detail::visit_plain(
-      text, [to](std::size_t index, std::uint64_t bytes) { detail::put_eight(bytes, to + index); });
+  return detail::visit_plain(text, CopyBytes{text.data(), to});
 }
 
-// ---- Escapes
-
-/// How a character is written in a string: the first `size` bytes of `text`; 0 for as itself.
-struct Escape {
-  char text[7];
-  unsigned char size;
-};
-
-/// All escapes, ready to be looked up: a byte of a text is the index.
-struct Escapes {
-  Escape of_character[256]{};
-  char of_letter[256]{};          // what the letter behind a backslash stands for, or 0
-  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
-
-  constexpr Escapes() {
-    constexpr char digits[] = "0123456789abcdef";
-    for (std::size_t c = 0; c < ' '; ++c) {
-      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
-    }
-    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
-      of_letter[detail::byte_of(pair[0])] = pair[1];
-    }
-    of_letter[detail::byte_of('/')] = '/';
-    for (std::uint32_t& value : of_digit) value = 0x10000;
-    for (std::uint32_t value = 0; value < 16; ++value) {
-      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
-      of_digit[detail::byte_of(digits[value])] = value;
-    }
-  }
-};
-inline constexpr Escapes escapes{};
+// ---- Escapes, to be read
 
 /// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
 inline std::uint32_t code_unit(std::string_view text) {
@@ -705,7 +721,7 @@ inline DecodedString decode_string(std::string_view text, std::unique_ptr<char[]
   std::string_view rest = text;
   rest.remove_prefix(size);
   if (!rest.empty() && rest[0] == '"') return {size + 1, {text.data(), size}};
-  if (!buffer) buffer = std::unique_ptr<char[]>(new char[text.size() + 8]);
+  if (!buffer) buffer = std::unique_ptr<char[]>(new char[text.size()]);
   char* end = std::copy_n(text.data(), size, buffer.get());
   while (!rest.empty() && rest[0] != '"') {
     Decoded step;
@@ -738,6 +754,13 @@ class Buffer {
 
   void cut(std::size_t size) { size_ = size; }
 
+  /// The text ends there now, in the room that was given.
+  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
+  char* room_from(const char* end, std::size_t bytes) {
+    end_at(end);
+    return room(bytes);
+  }
+
   void put(char c) {
     *room(1) = c;
     added(1);
@@ -761,24 +784,31 @@ class Buffer {
   std::unique_ptr<char[]> data_{new char[capacity_]};
 };
 
-/// Adds `text` as a JSON string to `to`. Returns false, with a part of it added, if it is not
-/// UTF-8.
+/// Adds `text` as a JSON string to `to`. Returns false, with nothing added, if it is not UTF-8.
 inline bool encode_string(std::string_view text, Buffer& to) {
-  to.put('"');
+  const std::size_t before = to.text().size();
+  char* end = to.room(text.size() + 2);
+  *end = '"';
+  ++end;
   while (!text.empty()) {
     const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
-    std::size_t read = 1;
     if (escape.size > 0) {
-      std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
-      to.added(escape.size);
+      end = to.room_from(end, text.size() + 8);
+      std::memcpy(end, escape.text, sizeof escape.text);
+      end += escape.size;
+      text.remove_prefix(1);
     } else {
-      read = detail::copy_plain(text, to.room(text.size() + 8));
-      to.added(read);
+      const std::size_t size = detail::copy_plain(text, end);
+      if (size == 0) {
+        to.cut(before);
+        return false;
+      }
+      end += size;
+      text.remove_prefix(size);
     }
-    if (read == 0) return false;
-    text.remove_prefix(read);
   }
-  to.put('"');
+  *end = '"';
+  to.end_at(end + 1);
   return true;
 }
 
@@ -1925,11 +1955,7 @@ class TextSink {
   }
 
   void string(std::string_view value) {
-    const std::size_t before = text_.text().size();
-    if (detail::encode_string(value, text_)) return;
-    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
-    text_.cut(before);
-    text_.put(detail::replaced(value));
+    if (!detail::encode_string(value, text_)) replace_invalid(value);
   }
 
   template <class Json>
@@ -1954,6 +1980,11 @@ class TextSink {
   void end_object() { text_.put('}'); }
 
  private:
+  void replace_invalid(std::string_view value) {
+    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
+    text_.put(detail::replaced(value));
+  }
+
   /// Puts a comma before all but the first element or member.
   void separate(char opening) {
     if (text_.text().back() != opening) text_.put(',');
