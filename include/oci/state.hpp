@@ -475,36 +475,23 @@ inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
 
 // ==== Text ======================================================================================
 //
-// What a JSON string is made of, for both directions: characters that stand for themselves, in
-// ASCII or UTF-8, which one function copies and checks; and escapes, which have one table. What is
-// wrong is refused here without a word: the words are the caller's. Used by Messages, Reading and
-// Writing.
+// What a JSON string is made of, for both directions: characters that stand for themselves, and
+// escapes. What is wrong is refused here without a word: the words are the caller's. Used by
+// Messages, Reading and Writing.
 
 namespace detail {
 
 constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
 
-/// The size of the character that these four bytes begin with, the first of them the highest; 0 if
-/// they are not UTF-8. As one number, all of them are checked at once: against the first and the
-/// last character of each size, less the surrogates, and for the 10xxxxxx of those that follow.
-constexpr std::size_t character_size(std::uint32_t bytes) {
-  if (bytes < 0x80000000) return 1;
-  if (bytes < 0xE0000000) {
-    return bytes >= 0xC2800000 && (bytes & 0x00C00000) == 0x00800000 ? 2 : 0;
-  }
-  if (bytes < 0xF0000000) {
-    const bool surrogate = 0xEDA00000 <= bytes && bytes < 0xEE000000;
-    return bytes >= 0xE0A00000 && !surrogate && (bytes & 0x00C0C000) == 0x00808000 ? 3 : 0;
-  }
-  const bool in_range = 0xF0900000 <= bytes && bytes < 0xF4900000;
-  return in_range && (bytes & 0x00C0C0C0) == 0x00808080 ? 4 : 0;
-}
+// ---- Characters that stand for themselves
+//
+// They are looked at in numbers of eight bytes, of which the first byte is the lowest: all eight at
+// once, if they are ASCII, and at one comparison for a character of UTF-8. That is three times as
+// fast as byte by byte.
 
-/// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
-inline std::size_t character_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? detail::byte_of(text[i]) : 0; };
-  const std::uint32_t bytes = byte(0) << 24U | byte(1) << 16U | byte(2) << 8U | byte(3);
-  return text.empty() ? 0 : detail::character_size(bytes);
+/// A number that has this byte eight times.
+constexpr std::uint64_t eight_of(unsigned char byte) {
+  return std::uint64_t{0x0101010101010101} * byte;
 }
 
 /// Whether the lowest byte of a number is its first in memory, as on most machines.
@@ -515,74 +502,119 @@ inline bool is_little_endian() {
   return first == 1;
 }
 
-/// A number that has this byte eight times.
-constexpr std::uint64_t eight_of(unsigned char byte) {
-  return std::uint64_t{0x0101010101010101} * byte;
-}
-
-/// Copies the next eight bytes of `text` from `index` on to the same index of `to`. Returns them as
-/// a number, the first of them the lowest; for each that the text lacks, it has a quote.
-inline std::uint64_t copy_eight(std::string_view text, std::size_t index, char* to) {
+/// The eight bytes of `text` from `index` on. If it ends before, quotes follow: there, whoever
+/// reads a string stops.
+inline std::uint64_t eight_bytes(std::string_view text, std::size_t index) {
   std::uint64_t bytes = detail::eight_of('"');
   if (text.size() - index >= 8 && detail::is_little_endian()) {
     std::memcpy(&bytes, text.data() + index, 8);
-    std::memcpy(to + index, &bytes, 8);
     return bytes;
   }
-  for (std::size_t i = std::min<std::size_t>(text.size(), index + 8); i > index; --i) {
-    bytes = bytes << 8U | detail::byte_of(text[i - 1]);
-    to[i - 1] = text[i - 1];
-  }
+  const std::size_t end = std::min<std::size_t>(text.size(), index + 8);
+  for (std::size_t i = end; i > index; --i) bytes = bytes << 8U | detail::byte_of(text[i - 1]);
   return bytes;
 }
 
-/// How many of eight bytes, from the lowest on, are ASCII that stands for itself in a JSON string:
-/// no quote, no backslash, no control character. It takes no branch: a byte that is not plain sets
-/// its highest bit in one of the terms of `marks`, and the bytes below the lowest mark are counted.
-constexpr std::size_t plain_size(std::uint64_t bytes) {
+inline void put_eight(std::uint64_t bytes, char* to) {
+  if (detail::is_little_endian()) {
+    std::memcpy(to, &bytes, 8);
+    return;
+  }
+  for (std::size_t i = 0; i < 8; ++i) to[i] = static_cast<char>(bytes >> 8 * i);
+}
+
+/// How many of the eight bytes, up to the first other one, are ASCII and stand for themselves: no
+/// quote, backslash or control character. One that is not plain sets its highest bit in a term; so
+/// may those above it, but none below.
+constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
   const std::uint64_t controls = bytes - detail::eight_of(' ');
   const std::uint64_t marks = (bytes | quotes | backslashes | controls) & detail::eight_of(0x80);
   if (marks == 0) return 8;
-  const std::uint64_t below = ((marks & (0 - marks)) - 1) >> 7U;
-  return ((below & detail::eight_of(1)) * detail::eight_of(1)) >> 56U;
+#ifdef __GNUC__  // one instruction
+  return static_cast<std::size_t>(__builtin_ctzll(marks)) / 8;
+#else
+  std::size_t size = 0;
+  while ((marks >> 8 * size & 0x80U) == 0) ++size;
+  return size;
+#endif
 }
 
-/// The lowest four bytes of eight, the lowest of them the highest.
-constexpr std::uint32_t reversed(std::uint64_t bytes) {
-  const auto four = static_cast<std::uint32_t>(bytes);
-  return four << 24U | (four & 0xFF00U) << 8U | (four >> 8U & 0xFF00U) | four >> 24U;
+/// The size of the character of two to four bytes with which the eight begin; 0 if they do not
+/// begin with one in UTF-8. Each size has its pattern, in which the highest bits of the code point
+/// tell if it should be shorter or must not be.
+constexpr std::size_t multibyte_size(std::uint64_t bytes) {
+  const auto match = [&](std::uint64_t mask, std::uint64_t pattern) {
+    return (bytes & mask) == pattern;
+  };
+  if (match(0xC0E0, 0x80C0)) {  // 110xxxxx 10xxxxxx
+    const bool is_too_small = match(0x1E, 0);
+    return is_too_small ? 0 : 2;
+  }
+  if (match(0xC0C0F0, 0x8080E0)) {  // 1110xxxx 10xxxxxx 10xxxxxx
+    const bool is_too_small = match(0x200F, 0);
+    const bool is_surrogate = match(0x200F, 0x200D);
+    return is_too_small || is_surrogate ? 0 : 3;
+  }
+  if (match(0xC0C0C0F8, 0x808080F0)) {  // 11110xxx 10xxxxxx 10xxxxxx 10xxxxxx
+    const bool is_too_small = match(0x3007, 0);
+    const bool is_too_large = !match(0x04, 0) && !match(0x3007, 0x04);
+    return is_too_small || is_too_large ? 0 : 4;
+  }
+  return 0;
 }
 
-/// Copies the characters at the beginning of `text` that stand for themselves in a JSON string to
-/// `to`, which has room for the whole text. Returns their size. It copies eight bytes before it
-/// looks at them, as that takes one instruction each way; those that do not count are overwritten.
-inline std::size_t copy_characters(std::string_view text, char* to) {
+/// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
+inline std::size_t character_size(std::string_view text) {
+  if (text.empty()) return 0;
+  return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::eight_bytes(text, 0));
+}
+
+/// The size of the characters at the beginning of `text` that stand for themselves. On the way,
+/// `visit` gets the eight bytes at each index that is looked at.
+template <class Visit>
+std::size_t visit_plain(std::string_view text, Visit visit) {
   std::size_t index = 0;
   for (;;) {
-    const std::uint64_t bytes = detail::copy_eight(text, index, to);
-    if ((bytes & 0x80U) == 0) {
-      const std::size_t size = detail::plain_size(bytes);
-      index += size;
-      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
-    } else {
-      const std::size_t size = detail::character_size(detail::reversed(bytes));
+    std::uint64_t bytes = detail::eight_bytes(text, index);
+    visit(index, bytes);
+    while ((bytes & 0x80U) != 0) {
+      const std::size_t size = detail::multibyte_size(bytes);
       if (size == 0) return index;
       index += size;
+      bytes = detail::eight_bytes(text, index);
+      visit(index, bytes);
     }
+    const std::size_t size = detail::plain_ascii_size(bytes);
+    index += size;
+    if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
   }
 }
 
-/// How the writer escapes a character: `size` bytes of `text`; 0 if it does not.
+inline std::size_t plain_size(std::string_view text) {
+  return detail::visit_plain(text, [](std::size_t, std::uint64_t) {});
+}
+
+/// The same, and copies these characters to `to`: all eight bytes, before it is known how many of
+/// them count, as that is faster. So `to` has room for eight more than `text`.
+inline std::size_t copy_plain(std::string_view text, char* to) {
+  return detail::visit_plain(
+      text, [to](std::size_t index, std::uint64_t bytes) { detail::put_eight(bytes, to + index); });
+}
+
+// ---- Escapes
+
+/// How a character is written in a string: the first `size` bytes of `text`; 0 for as itself.
 struct Escape {
   char text[7];
   unsigned char size;
 };
 
+/// All escapes, ready to be looked up: a byte of a text is the index.
 struct Escapes {
   Escape of_character[256]{};
-  char of_letter[256]{};          // the character for the letter behind a backslash, or 0
+  char of_letter[256]{};          // what the letter behind a backslash stands for, or 0
   std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
 
   constexpr Escapes() {
@@ -604,13 +636,6 @@ struct Escapes {
 };
 inline constexpr Escapes escapes{};
 
-/// How much of a text was read, and how much was written for it. Nothing read: the reader gave up.
-struct Decoded {
-  std::size_t read;
-  std::size_t written;
-};
-inline constexpr Decoded gave_up{0, 0};
-
 /// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
 inline std::uint32_t code_unit(std::string_view text) {
   if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return 0x10000;
@@ -618,71 +643,88 @@ inline std::uint32_t code_unit(std::string_view text) {
   return digit(2) << 12U | digit(3) << 8U | digit(4) << 4U | digit(5);
 }
 
-/// Writes a code point in UTF-8 to `to`. Returns its size.
+/// Writes a code point in UTF-8. Returns its size.
 inline std::size_t put_code_point(std::uint32_t code, char* to) {
-  const auto put = [&](std::size_t index, std::uint32_t byte) {
-    to[index] = static_cast<char>(byte);
-  };
-  const auto follow = [&](unsigned shift) { return 0x80U | (code >> shift & 0x3FU); };
+  const auto put = [&](std::size_t i, std::uint32_t byte) { to[i] = static_cast<char>(byte); };
+  const auto six_bits = [&](unsigned shift) { return 0x80U | (code >> shift & 0x3FU); };
   if (code < 0x80) {
     put(0, code);
     return 1;
   }
   if (code < 0x800) {
     put(0, 0xC0U | code >> 6U);
-    put(1, follow(0));
+    put(1, six_bits(0));
     return 2;
   }
   if (code < 0x10000) {
     put(0, 0xE0U | code >> 12U);
-    put(1, follow(6));
-    put(2, follow(0));
+    put(1, six_bits(6));
+    put(2, six_bits(0));
     return 3;
   }
   put(0, 0xF0U | code >> 18U);
-  put(1, follow(12));
-  put(2, follow(6));
-  put(3, follow(0));
+  put(1, six_bits(12));
+  put(2, six_bits(6));
+  put(3, six_bits(0));
   return 4;
 }
 
-/// Decodes the escape with which `text` begins; two of them, if they are a pair of surrogates.
+/// How many bytes of JSON were read, and how many were written for them. None if it is wrong.
+struct Decoded {
+  std::size_t read{};
+  std::size_t written{};
+};
+
+/// Decodes the escape with which `text` begins; or two of them, if they are a pair of surrogates.
 inline Decoded decode_escape(std::string_view text, char* to) {
-  if (text.size() < 2 || text[0] != '\\') return gave_up;
+  if (text.size() < 2) return {};
   *to = escapes.of_letter[detail::byte_of(text[1])];
   if (*to != '\0') return {2, 1};
   const std::uint32_t code = detail::code_unit(text);
-  const bool is_unit = code < 0x10000;
-  const bool is_surrogate = 0xD800 <= code && code < 0xE000;
-  if (is_unit && !is_surrogate) return {6, detail::put_code_point(code, to)};
-  if (!is_unit || code >= 0xDC00) return gave_up;
+  if (code < 0xD800) return {6, detail::put_code_point(code, to)};
+  if (0xE000 <= code && code < 0x10000) return {6, detail::put_code_point(code, to)};
+  if (0xDC00 <= code) return {};
   text.remove_prefix(6);
   const std::uint32_t low = detail::code_unit(text);
-  if (low < 0xDC00 || low >= 0xE000) return gave_up;
+  if (low < 0xDC00 || 0xE000 <= low) return {};
   return {12, detail::put_code_point(0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00), to)};
 }
 
-/// Decodes the JSON string in `text`, which begins behind the opening quote, to `to`, which has
-/// room for the whole text. What is read ends with the closing quote.
-inline Decoded decode_string(std::string_view text, char* const to) {
-  const std::size_t size = text.size();
-  char* end = to;
-  for (;;) {
-    const std::size_t copied = detail::copy_characters(text, end);
-    text.remove_prefix(copied);
-    end += copied;
-    if (text.empty()) return gave_up;
-    if (text[0] == '"') return {size - text.size() + 1, static_cast<std::size_t>(end - to)};
-    do {  // escapes often come in a row
-      const Decoded escape = detail::decode_escape(text, end);
-      if (escape.read == 0) return gave_up;
-      text.remove_prefix(escape.read);
-      end += escape.written;
-    } while (!text.empty() && text[0] == '\\');
+// ---- Strings
+
+/// A string that was read.
+struct DecodedString {
+  std::size_t size{};        // of its JSON, with the closing quote; 0 if it is wrong
+  std::string_view value{};  // in the text or, if that has escapes, in the buffer
+};
+
+/// Decodes the JSON string whose opening quote is before `text`. The buffer is made when the first
+/// string needs it: as long as the text, but only what is used of it takes memory.
+inline DecodedString decode_string(std::string_view text, std::unique_ptr<char[]>& buffer) {
+  const std::size_t size = detail::plain_size(text);
+  std::string_view rest = text;
+  rest.remove_prefix(size);
+  if (!rest.empty() && rest[0] == '"') return {size + 1, {text.data(), size}};
+  if (!buffer) buffer = std::unique_ptr<char[]>(new char[text.size() + 8]);
+  char* end = std::copy_n(text.data(), size, buffer.get());
+  while (!rest.empty() && rest[0] != '"') {
+    Decoded step;
+    if (rest[0] == '\\') {
+      step = detail::decode_escape(rest, end);
+    } else {
+      step.read = detail::copy_plain(rest, end);
+      step.written = step.read;
+    }
+    if (step.read == 0) return {};
+    rest.remove_prefix(step.read);
+    end += step.written;
   }
+  if (rest.empty()) return {};
+  const auto written = static_cast<std::size_t>(end - buffer.get());
+  return {text.size() - rest.size() + 1, {buffer.get(), written}};
 }
 
-/// Text that grows at its end. No std::string: that would fill with zeros what it grows by.
+/// Text that grows at its end. No std::string, which would fill it with zeros first.
 class Buffer {
  public:
   [[nodiscard]] std::string_view text() const { return {data_.get(), size_}; }
@@ -714,7 +756,7 @@ class Buffer {
     capacity_ = capacity;
   }
 
-  std::size_t capacity_{512};
+  std::size_t capacity_{1024};
   std::size_t size_{};
   std::unique_ptr<char[]> data_{new char[capacity_]};
 };
@@ -723,18 +765,18 @@ class Buffer {
 /// UTF-8.
 inline bool encode_string(std::string_view text, Buffer& to) {
   to.put('"');
-  for (;;) {
-    const std::size_t copied = detail::copy_characters(text, to.room(text.size()));
-    text.remove_prefix(copied);
-    to.added(copied);
-    if (text.empty()) break;
-    do {
-      const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
-      if (escape.size == 0) return false;
+  while (!text.empty()) {
+    const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
+    std::size_t read = 1;
+    if (escape.size > 0) {
       std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
       to.added(escape.size);
-      text.remove_prefix(1);
-    } while (!text.empty() && escapes.of_character[detail::byte_of(text[0])].size != 0);
+    } else {
+      read = detail::copy_plain(text, to.room(text.size() + 8));
+      to.added(read);
+    }
+    if (read == 0) return false;
+    text.remove_prefix(read);
   }
   to.put('"');
   return true;
@@ -986,15 +1028,23 @@ struct AnyMember {
   void operator()(std::string_view, T&&) const;
 };
 
+/// Whether the list of T takes its object by reference. (A function, which is compiled once: so the
+/// compiler says it once.)
+template <class T>
+constexpr bool lists_by_reference() {
+  using List = std::remove_const_t<decltype(members<T>)>;
+  constexpr bool is_reference = can_change<ParameterOf<List, T, AnyMember>>;
+  static_assert(is_reference,
+                "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
+                "[](auto& object, auto member)");
+  return is_reference;
+}
+
 /// Calls `visit` with the name and the value of each member of the object's list.
 template <class T, class Visit>
 void visit_members(T& object, Visit visit) {
   using Object = std::remove_const_t<T>;
-  using List = std::remove_const_t<decltype(members<Object>)>;
-  static_assert(can_change<ParameterOf<List, Object, AnyMember>>,
-                "oci/state.hpp: the list oci::members<T> must take its object by reference, as in "
-                "[](auto& object, auto member)");
-  members<Object>(object, visit);
+  if constexpr (detail::lists_by_reference<Object>()) members<Object>(object, visit);
 }
 
 /// The first name in required<T> for which `is_there`, called with the place in the list and the
@@ -1506,9 +1556,7 @@ T parse_by_document(std::string_view text) {
 class TextSource {
  public:
   /// A text may begin with a byte order mark, as nlohmann's parser has it.
-  explicit TextSource(std::string_view text) : text_(text), decoded_(new char[text.size()]) {
-    literal(byte_order_mark);
-  }
+  explicit TextSource(std::string_view text) : text_(text) { literal(byte_order_mark); }
 
   static bool refuse(const std::string&) { return false; }
   static bool refuse_absent(std::string_view) { return false; }
@@ -1545,10 +1593,10 @@ class TextSource {
   /// `value` lasts until the next string is read.
   bool string(std::string_view& value) {
     if (!next('"')) return false;
-    const Decoded decoded = detail::decode_string(text_.substr(at_), decoded_.get());
-    at_ += decoded.read;
-    value = {decoded_.get(), decoded.written};
-    return decoded.read > 0;
+    const DecodedString decoded = detail::decode_string(text_.substr(at_), decoded_);
+    at_ += decoded.size;
+    value = decoded.value;
+    return decoded.size > 0;
   }
 
   template <class Read>
@@ -1657,7 +1705,7 @@ class TextSource {
 
   std::string_view text_;
   std::size_t at_{};                 // the number of bytes that have been read
-  std::unique_ptr<char[]> decoded_;  // of the last string
+  std::unique_ptr<char[]> decoded_;  // the last string with escapes
 };
 
 /// Reads the whole text straight into `value`. Returns false, and leaves anything in it, if the

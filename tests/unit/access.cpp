@@ -22,6 +22,7 @@
 #include <iostream>
 #include <map>
 #include <oci/state.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 #include <system_error>
@@ -366,16 +367,21 @@ void make_directory(const fs::path& path, const Directory& directory, const Pers
   require_success(::chmod(path.c_str(), directory.mode), "chmod");
 }
 
+/// Says, once, why some tests are skipped.
+void say_skipped(const std::string& reason) {
+  static std::set<std::string> said;
+  if (said.insert(reason).second) std::cout << "SKIPPED: who can open files: " << reason << '\n';
+}
+
 bool is_root() {
   if (::geteuid() == 0) return true;
-  std::cout << "SKIPPED: who can open files: only root can try as other users\n";
+  say_skipped("only root can try as other users");
   return false;
 }
 
 bool has_lists(const fs::path& directory) {
   if (set_acl(directory, default_acl, defaults) && set_acl(directory, default_acl, "")) return true;
-  std::cout << "SKIPPED: who can open files that have access control lists: none in "
-            << directory.parent_path() << '\n';
+  say_skipped("there are no access control lists in " + directory.parent_path().string());
   return false;
 }
 
@@ -542,7 +548,7 @@ TEST_CASE("At no time can anybody open the temporary who may not open the result
   const Umask umask(0);
   if (!is_root()) return;
   if (!watched([] { return 0; }, [] {})) {
-    std::cout << "SKIPPED: who can open temporaries: ptrace is not permitted here\n";
+    say_skipped("ptrace is not permitted here, which shows temporaries");
     return;
   }
   const std::vector<Lists> lists = has_lists(top.path()) ? all_lists : std::vector<Lists>{no_lists};
@@ -602,7 +608,7 @@ TEST_CASE("In a user namespace, what it can't map gives nobody access") {
   File{no_lists, 0664, 0, path}.make();  // of a group that it does not map
   const int result = save_in_namespace();
   if (result == no_namespace) {
-    std::cout << "SKIPPED: who can open files that are saved in a user namespace: none here\n";
+    say_skipped("user namespaces are not permitted here");
     return;
   }
   CHECK(result == 0);
