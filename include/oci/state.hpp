@@ -973,6 +973,10 @@ template <class Object, class... Others, class Result, class Class>
 Object first_parameter(Result (Class::*)(Object, Others...));
 template <class Object, class... Others, class Result, class Class>
 Object first_parameter(Result (Class::*)(Object, Others...) const);
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...) &);
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...) const&);
 template <class Object, class... Others, class Result>
 Object first_parameter(Result (*)(Object, Others...));
 
