@@ -79,8 +79,8 @@ TEST_CASE("A character is plain or not at each place of a string") {
       for (int c = 0; c < 0x100; ++c) {
         std::string text(size, 'x');
         text[place] = static_cast<char>(c);
-        std::string copy(size, '-');
-        const std::size_t copied = oci::detail::copy_characters(text, copy.data());
+        std::string copy(size + 8, '-');
+        const std::size_t copied = oci::detail::copy_plain(text, copy.data());
         const bool plain = 0x20 <= c && c < 0x80 && c != '"' && c != '\\';
         const std::size_t expected = plain ? size : place;
         if (copied != expected) FAIL(size << ' ' << place << ' ' << c);
