@@ -1203,8 +1203,10 @@ class Reader {
   /// then. If it can't, nlohmann converts the whole.)
   template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
-    value.reset();
-    if (source.null()) return true;
+    if (source.null()) {
+      value.reset();
+      return true;
+    }
     return read(source, value.emplace());
   }
 
