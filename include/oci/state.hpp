@@ -1227,12 +1227,11 @@ class Reader {
   /// then. If it can't, nlohmann converts the whole.)
   template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
-    value.reset();
-    if (source.null()) return true;
-    T item{};
-    if (!read(source, item)) return false;
-    value = std::move(item);
-    return true;
+    if (source.null()) {
+      value.reset();
+      return true;
+    }
+    return read(source, value.emplace());
   }
 
   /// Null is no elements: Go's encoder writes it for a nil slice.
