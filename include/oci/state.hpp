@@ -121,9 +121,12 @@ struct State {
 inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 
 /// What a runtime sends to a seccomp agent over a UNIX socket, together with file descriptors
-/// (config-linux.md, The Container Process State). Receive both with recvmsg(), until the document
-/// is complete (some runtimes keep the connection open), and give the text to parse(). `fds` may
-/// have more or fewer names than descriptors came.
+/// (config-linux.md, The Container Process State).
+///
+/// Receive both with recvmsg(), and call parse() with all text so far after each message: some
+/// runtimes keep the connection open, and the text may come in parts. On an Error read on, up to a
+/// limit of size and time. Descriptors come with any of the messages; `fds` may have more or fewer
+/// names than descriptors came, and need not have the listener's.
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
   /// Absent: "". Null: an Error. Always written.
@@ -220,9 +223,10 @@ template <class T = State>
 /// The JSON text of `value`, which parse() accepts: members in the order of the struct, no white
 /// space, no final newline, non-ASCII characters as themselves.
 ///
-/// Throws Error for a string that is not UTF-8, a status without a proper name, a floating-point
-/// number that JSON does not have, and a required member that is none. An exception of nlohmann's
-/// from a to_json of yours becomes an Error; other exceptions go through.
+/// Throws Error for a string that is not UTF-8, a status without a proper name (no enumerator; or
+/// `other` with an empty name or one of the specification's), a floating-point number that JSON
+/// does not have, and a required member that is none. An exception of nlohmann's from a to_json of
+/// yours becomes an Error; other exceptions go through.
 template <class T>
 [[nodiscard]] std::string dump(const T& value);
 
@@ -242,7 +246,7 @@ inline void validate(const ContainerProcessState& process);
 #ifndef _WIN32  // Windows has none of the functions for files.
 
 /// The T that the file holds: a regular file, a FIFO or a device, read to its end. It follows
-/// symbolic links, and waits for the writer of a FIFO.
+/// symbolic links, and waits for the writer of a FIFO. There is no limit of size.
 ///
 /// Throws filesystem_error if it cannot be opened or read (EINVAL if the path has a NUL byte), and
 /// Error, with the name of the file, for what parse() refuses.
@@ -253,18 +257,28 @@ template <class T = State>
 /// temporary file beside it, syncs that, renames it, and syncs the directory. Each load(), in any
 /// thread or process, sees one whole document, also after a crash or a power cut.
 ///
-/// A new file gets the mode 0600 less the umask, and a list if its directory gives one to new
-/// files. An existing one keeps its group, its mode (never set-user-ID and set-group-ID), its owner
-/// and, if its group or others have any permission, its access control list (on Linux), as far as
-/// the process may set them. If it may not, nobody but the new owner gains access: a group that
-/// cannot be kept takes its permissions with it. Nothing is kept in a directory that has the sticky
-/// bit and that its group or others may write to, because one of them may have planted the file.
+/// Who may open the file afterwards:
+/// - A new file gets the mode 0600 less the umask, and an access control list if its directory
+/// gives
+///   one to new files.
+/// - An existing file keeps its group, mode (with the sticky bit, but never set-user-ID and
+///   set-group-ID) and owner, as far as the process may set them. On Linux it also keeps its access
+///   control list if its mode gives its group or others anything.
+/// - Nobody gains access but the process itself, which becomes the owner if the old one cannot be
+///   kept. If the group cannot be kept, the new group gets nothing, and others keep only what the
+///   group had too. If an access control list cannot be read or kept, group and others get nothing.
+/// - In a directory that has the sticky bit and that its group or others may write to, nothing is
+///   kept, because somebody may have planted the file. In a directory without the sticky bit,
+///   whoever may write to it may replace any file: keep no state there.
+///
+/// The directory must be readable and writable. A path with a NUL byte is EINVAL.
 ///
 /// Throws Error, with the name of the file, for what dump() refuses, and filesystem_error if a step
 /// fails: with ELOOP, EISDIR or ENXIO if the path is a symbolic link, a directory, or anything else
 /// that is not a regular file. Then the file is as it was and nothing is left beside it. If only
 /// the last step fails, the sync of the directory, the new file is in place, but may not outlive a
-/// power cut. A process that is killed may leave a file ".oci-state-..." behind.
+/// power cut. The temporary file is called ".oci-state-...", and a process that is killed may leave
+/// it behind: skip such names in the directory.
 template <class T>
 void save(const T& value, const std::filesystem::path& path);
 
@@ -284,31 +298,34 @@ void create(const T& value, const std::filesystem::path& path);
 ///
 /// Updates of a file exclude each other, in all threads and processes, for as long as nobody
 /// replaces the file: they lock it with flock(). An update does not overwrite what it has not read.
-/// If the name is gone when it is about to save, it throws ENOENT; if the name means another file,
-/// because of a save() or a rename in between, it throws ESTALE. Then what is there stays, and you
-/// may call it again, if `change` does nothing else. Between that last look and the rename are
+/// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
+/// there is no file; if the name means another file, because of a save() or a rename in between, it
+/// throws ESTALE. Then what is there stays, and you may call it again, if `change` does nothing
+/// else. Between that last look and the rename are
 /// microseconds that no call of POSIX closes, and a writer that changes the file in place is not
 /// noticed. To hold a lock over several saves, lock a file of your own that is never deleted.
 ///
-/// Throws as load() and save() do; the directory must be readable also if nothing is saved. An
+/// Throws as load() and save() do; the directory must be readable even if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
-/// delay an update, and so may a child that was forked in `change` and outlives a killed parent. On
-/// a network file system, updates may exclude each other on one machine only.
+/// hold up an update without limit, and signals do not end the wait; so may a child that was forked
+/// in `change` and outlives a killed parent. On a network file system, updates may exclude each
+/// other on one machine only.
 template <class T = State, class Change>
 T update(const std::filesystem::path& path, Change change);
 
 /// The T that the rest of an open file holds, which stays open: standard input, a pipe, a socket.
 ///
-/// Throws as load() of a path does; the path is /dev/fd/N. If the descriptor is non-blocking, it
-/// waits for data. Not for the socket of a seccomp agent: that would lose the descriptors which
-/// come with the text. A packet is cut to 64 KiB.
+/// Throws as load() of a path does; the path is /dev/fd/N. It waits for data without limit, also if
+/// the descriptor is non-blocking. Not for the socket of a seccomp agent: that would lose the
+/// descriptors which come with the text. A packet is cut to 64 KiB.
 template <class T = State>
 [[nodiscard]] T load(int descriptor);
 
 /// Writes the JSON text of `value` to an open file: a pipe, a socket, a terminal. It is neither
-/// atomic nor synced.
+/// atomic nor synced. A regular file is written from its offset on, and not made shorter.
 ///
-/// Throws as save() to a path does; the path is /dev/fd/N, and a part may have been written. If the
+/// Throws Error for what dump() refuses, and filesystem_error if it cannot write; the path is
+/// /dev/fd/N, and a part may have been written. If the
 /// descriptor is non-blocking, it waits until it can write. If the reader is gone, the process gets
 /// SIGPIPE or, if that is ignored, this throws EPIPE.
 template <class T>
@@ -356,23 +373,29 @@ void save(const T& value, int descriptor);
 //   template <class Time>
 //   struct Text {
 //     Time& time;
+//
+//     template <class Json>
+//     friend void to_json(Json& document, const Text& text) {
+//       document = format(text.time);
+//     }
+//     template <class Json>
+//     friend void from_json(const Json& document, Text& text) {
+//       text.time = time_of(document.template get<std::string>());
+//     }
+//     bool operator==(const Text& right) const { return time == right.time; }
 //   };
 //   template <class Time>
 //   Text(Time&) -> Text<Time>;
-//   template <class Time>
-//   void to_json(nlohmann::json& document, const Text<Time>& text) { document = format(text.time);
-//   } template <class Time> void from_json(const nlohmann::json& document, Text<Time>& text) {
-//     text.time = time_of(document.get<std::string>());
-//   }
 //
 // What does not compile: a list that takes its object by value; a member that does not own its
 // text, such as std::string_view, if it is read; a type with neither a list nor conversions, also
 // if its base has one; integers of more than 64 bits; characters of other types than char.
 
 /// The list of the JSON members of T: a function that calls `member` with the name and the value of
-/// each, in the order in which they are written. Names must differ. Specialise it outside of any
-/// namespace, after the struct and before its first use; it takes its object by `auto&`, which may
-/// be const. A list can begin with that of another type, as above.
+/// each, in the order in which they are written. Names must differ, and be the same for every
+/// object. Specialise it outside of any namespace, after the struct and before its first use; it
+/// takes its object by `auto&`, which may be const. A list can begin with that of another type, as
+/// above.
 ///
 /// It is nullptr for a type without a list, and so also for a type that derives from one with a
 /// list: if it were read and written by that, it would lose its own members.
@@ -383,12 +406,13 @@ inline constexpr auto members = nullptr;
 ///
 ///   template <>
 ///   inline constexpr auto oci::required<Container> =
-///       std::array<std::string_view, 2>{"id", "pid"};
+///       std::array<std::string_view, 2>{"id", "status"};
 ///
 /// If one is absent, reading throws Error with the pointer of the object: `expected a member named
-/// "pid", found none`; and so does writing if it is none. A null counts as there, and is judged by
-/// the type of the member. A derived type does not inherit the names of its base. A name that is
-/// not in the list makes every document refused.
+/// "status", found none`; and so does writing if it is none. A null counts as there, and is judged
+/// by the type of the member: a required std::optional may still be none when it was read. A
+/// derived type does not inherit the names of its base. A name that is not in the list makes every
+/// document refused.
 template <class T>
 inline constexpr auto required = std::array<std::string_view, 0>{};
 
@@ -823,7 +847,7 @@ inline bool encode_string(std::string_view text, Buffer& to) {
 namespace detail {
 
 /// `text` as a JSON string, with U+FFFD for what is not UTF-8.
-inline std::string replaced(std::string_view text) {
+inline std::string quoted_utf8(std::string_view text) {
   using nlohmann::json;
   return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -1003,6 +1027,10 @@ template <class Object, class... Others, class Result, class Class>
 Object first_parameter(Result (Class::*)(Object, Others...));
 template <class Object, class... Others, class Result, class Class>
 Object first_parameter(Result (Class::*)(Object, Others...) const);
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...) &);
+template <class Object, class... Others, class Result, class Class>
+Object first_parameter(Result (Class::*)(Object, Others...) const&);
 template <class Object, class... Others, class Result>
 Object first_parameter(Result (*)(Object, Others...));
 
@@ -1229,8 +1257,10 @@ class Reader {
   /// then. If it can't, nlohmann converts the whole.)
   template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
-    value.reset();
-    if (source.null()) return true;
+    if (source.null()) {
+      value.reset();
+      return true;
+    }
     return read(source, value.emplace());
   }
 
@@ -1982,7 +2012,7 @@ class TextSink {
  private:
   void replace_invalid(std::string_view value) {
     if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
-    text_.put(detail::replaced(value));
+    text_.put(detail::quoted_utf8(value));
   }
 
   /// Puts a comma before all but the first element or member.

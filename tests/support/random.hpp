@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <limits>
@@ -126,6 +127,18 @@ class Random {
 
  private:
   std::mt19937 engine_;
+};
+
+/// How many documents are generated, and the seed of the first: each has a seed of its own, which a
+/// failure shows. More documents, or a failed one alone, by variables of the environment.
+struct GeneratedDocuments {
+  unsigned first = number("OCI_STATE_FIRST_DOCUMENT", 0);
+  unsigned count = number("OCI_STATE_DOCUMENTS", 2000);
+
+  static unsigned number(const char* variable, unsigned otherwise) {
+    const char* const text = std::getenv(variable);
+    return text == nullptr ? otherwise : static_cast<unsigned>(std::stoul(text));
+  }
 };
 
 #endif  // OCI_STATE_TESTS_RANDOM_HPP

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <functional>
 #include <future>
 #include <optional>
@@ -105,18 +104,6 @@ void check_mutation(const std::string& text) {
   CHECK(is_read_without_document<T>(text) == value.has_value());
   if (value) check_round_trip(*value);
 }
-
-/// How many documents are generated, and the seed of the first: each has a seed of its own, which a
-/// failure shows. More documents, or a failed one alone, by variables of the environment.
-struct GeneratedDocuments {
-  unsigned first = number("OCI_STATE_FIRST_DOCUMENT", 0);
-  unsigned count = number("OCI_STATE_DOCUMENTS", 2000);
-
-  static unsigned number(const char* variable, unsigned otherwise) {
-    const char* const text = std::getenv(variable);
-    return text == nullptr ? otherwise : static_cast<unsigned>(std::stoul(text));
-  }
-};
 
 template <class T>
 void check_documents(const GeneratedDocuments& generated) {
