@@ -1785,10 +1785,10 @@ bool read_text(std::string_view text, T& value) {
 // conversions. So a value is written with the same order, the same null and the same errors in
 // both. What a sink offers to the rules:
 //
-//   null(), boolean(b), integer(i), string(s)    writes such a value
+//   null(), boolean(b), integer(i), number(d), string(s)
+//                                                writes such a value
 //   start_array(), element(), end_array()        element() is the sink for the next element
 //   start_object(), member(name), end_object()   member() is the sink for the value of that member
-//   scalar(document)                             writes what nlohmann has the text for
 //
 // Uses Text and Messages.
 
@@ -1949,15 +1949,24 @@ class Writer {
       sink.end_array();
     } else if (document.is_string()) {
       sink.string(document.template get_ref<const std::string&>());
+    } else if (document.is_boolean()) {
+      sink.boolean(document.template get<bool>());
+    } else if (document.is_number_unsigned()) {
+      sink.integer(document.template get<std::uint64_t>());
+    } else if (document.is_number_integer()) {
+      sink.integer(document.template get<std::int64_t>());
+    } else if (document.is_number_float()) {
+      write_number(sink, document.template get<double>());
+    } else if (document.is_null()) {
+      sink.null();
     } else {
-      if (document.is_number_float()) require_finite(document.template get<double>());
-      if (document.is_discarded()) throw detail::mismatch("a value", "a discarded one");
-      sink.scalar(document);
+      throw detail::mismatch("a value that JSON has", document.type_name());
     }
   }
 
-  static void require_finite(double number) {
-    if (std::isfinite(number)) return;
+  template <class Sink>
+  static void write_number(Sink& sink, double number) {
+    if (std::isfinite(number)) return sink.number(number);
     const std::string found = std::isnan(number) ? "nan" : std::to_string(number);
     throw detail::mismatch("a number that JSON has", found);
   }
@@ -1988,10 +1997,8 @@ class TextSink {
     if (!detail::encode_string(value, text_)) replace_invalid(value);
   }
 
-  template <class Json>
-  void scalar(const Json& document) {
-    text_.put(document.dump());
-  }
+  /// As the shortest text that is read as the same number, which nlohmann knows how to find.
+  void number(double value) { text_.put(nlohmann::json(value).dump()); }
 
   void start_array() { text_.put('['); }
   TextSink& element() {
@@ -2037,10 +2044,7 @@ class DocumentSink {
     document_ = value;
   }
   void string(std::string_view value) { document_ = std::string(value); }
-  template <class Other>
-  void scalar(const Other& document) {
-    document_ = document;
-  }
+  void number(double value) { document_ = value; }
 
   void start_array() { document_ = Json::array(); }
   DocumentSink element() {
