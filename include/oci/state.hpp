@@ -1305,6 +1305,8 @@ class Reader {
       return read_integer(source, value);
     } else if constexpr (detail::is_readable<T>()) {
       return source.convert(value);
+    } else {
+      return false;
     }
   }
 
