@@ -1047,8 +1047,8 @@ template <class, class Callable, class... Arguments>
 inline constexpr bool has_call_template = false;
 template <class Callable, class... Arguments>
 inline constexpr bool has_call_template<
-    std::void_t<decltype(&Callable::template operator()<Arguments...>)>, Callable, Arguments...> =
-    true;
+    std::void_t<decltype(detail::first_parameter(&Callable::template operator()<Arguments...>))>,
+    Callable, Arguments...> = true;
 
 /// Stands for a type.
 template <class T>
@@ -1065,9 +1065,10 @@ constexpr auto parameter_of() {
   } else if constexpr (has_call_operator<Callable>) {
     return TypeOf<FirstParameter<decltype(&Callable::operator())>>{};
   } else if constexpr (has_call_template<void, Callable, Object, Others...>) {
-    return TypeOf<FirstParameter<decltype(&Callable::template operator()<Object, Others...>)>>{};
+    return TypeOf<decltype(detail::first_parameter(
+        &Callable::template operator()<Object, Others...>))>{};
   } else if constexpr (has_call_template<void, Callable, Others...>) {
-    return TypeOf<FirstParameter<decltype(&Callable::template operator()<Others...>)>>{};
+    return TypeOf<decltype(detail::first_parameter(&Callable::template operator()<Others...>))>{};
   } else {
     return TypeOf<Object&>{};
   }
