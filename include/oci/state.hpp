@@ -121,9 +121,12 @@ struct State {
 inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 
 /// What a runtime sends to a seccomp agent over a UNIX socket, together with file descriptors
-/// (config-linux.md, The Container Process State). Receive both with recvmsg(), until the document
-/// is complete (some runtimes keep the connection open), and give the text to parse(). `fds` may
-/// have more or fewer names than descriptors came.
+/// (config-linux.md, The Container Process State).
+///
+/// Receive both with recvmsg(), and call parse() with all text so far after each message: some
+/// runtimes keep the connection open, and the text may come in parts. On an Error read on, up to a
+/// limit of size and time. Descriptors come with any of the messages; `fds` may have more or fewer
+/// names than descriptors came, and need not have the listener's.
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
   /// Absent: "". Null: an Error. Always written.
@@ -220,9 +223,10 @@ template <class T = State>
 /// The JSON text of `value`, which parse() accepts: members in the order of the struct, no white
 /// space, no final newline, non-ASCII characters as themselves.
 ///
-/// Throws Error for a string that is not UTF-8, a status without a proper name, a floating-point
-/// number that JSON does not have, and a required member that is none. An exception of nlohmann's
-/// from a to_json of yours becomes an Error; other exceptions go through.
+/// Throws Error for a string that is not UTF-8, a status without a proper name (no enumerator; or
+/// `other` with an empty name or one of the specification's), a floating-point number that JSON
+/// does not have, and a required member that is none. An exception of nlohmann's from a to_json of
+/// yours becomes an Error; other exceptions go through.
 template <class T>
 [[nodiscard]] std::string dump(const T& value);
 
@@ -242,7 +246,7 @@ inline void validate(const ContainerProcessState& process);
 #ifndef _WIN32  // Windows has none of the functions for files.
 
 /// The T that the file holds: a regular file, a FIFO or a device, read to its end. It follows
-/// symbolic links, and waits for the writer of a FIFO.
+/// symbolic links, and waits for the writer of a FIFO. There is no limit of size.
 ///
 /// Throws filesystem_error if it cannot be opened or read (EINVAL if the path has a NUL byte), and
 /// Error, with the name of the file, for what parse() refuses.
@@ -253,18 +257,28 @@ template <class T = State>
 /// temporary file beside it, syncs that, renames it, and syncs the directory. Each load(), in any
 /// thread or process, sees one whole document, also after a crash or a power cut.
 ///
-/// A new file gets the mode 0600 less the umask, and a list if its directory gives one to new
-/// files. An existing one keeps its group, its mode (never set-user-ID and set-group-ID), its owner
-/// and, if its group or others have any permission, its access control list (on Linux), as far as
-/// the process may set them. If it may not, nobody but the new owner gains access: a group that
-/// cannot be kept takes its permissions with it. Nothing is kept in a directory that has the sticky
-/// bit and that its group or others may write to, because one of them may have planted the file.
+/// Who may open the file afterwards:
+/// - A new file gets the mode 0600 less the umask, and an access control list if its directory
+/// gives
+///   one to new files.
+/// - An existing file keeps its group, mode (with the sticky bit, but never set-user-ID and
+///   set-group-ID) and owner, as far as the process may set them. On Linux it also keeps its access
+///   control list if its mode gives its group or others anything.
+/// - Nobody gains access but the process itself, which becomes the owner if the old one cannot be
+///   kept. If the group cannot be kept, the new group gets nothing, and others keep only what the
+///   group had too. If an access control list cannot be read or kept, group and others get nothing.
+/// - In a directory that has the sticky bit and that its group or others may write to, nothing is
+///   kept, because somebody may have planted the file. In a directory without the sticky bit,
+///   whoever may write to it may replace any file: keep no state there.
+///
+/// The directory must be readable and writable. A path with a NUL byte is EINVAL.
 ///
 /// Throws Error, with the name of the file, for what dump() refuses, and filesystem_error if a step
 /// fails: with ELOOP, EISDIR or ENXIO if the path is a symbolic link, a directory, or anything else
 /// that is not a regular file. Then the file is as it was and nothing is left beside it. If only
 /// the last step fails, the sync of the directory, the new file is in place, but may not outlive a
-/// power cut. A process that is killed may leave a file ".oci-state-..." behind.
+/// power cut. The temporary file is called ".oci-state-...", and a process that is killed may leave
+/// it behind: skip such names in the directory.
 template <class T>
 void save(const T& value, const std::filesystem::path& path);
 
@@ -284,31 +298,34 @@ void create(const T& value, const std::filesystem::path& path);
 ///
 /// Updates of a file exclude each other, in all threads and processes, for as long as nobody
 /// replaces the file: they lock it with flock(). An update does not overwrite what it has not read.
-/// If the name is gone when it is about to save, it throws ENOENT; if the name means another file,
-/// because of a save() or a rename in between, it throws ESTALE. Then what is there stays, and you
-/// may call it again, if `change` does nothing else. Between that last look and the rename are
+/// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
+/// there is no file; if the name means another file, because of a save() or a rename in between, it
+/// throws ESTALE. Then what is there stays, and you may call it again, if `change` does nothing
+/// else. Between that last look and the rename are
 /// microseconds that no call of POSIX closes, and a writer that changes the file in place is not
 /// noticed. To hold a lock over several saves, lock a file of your own that is never deleted.
 ///
-/// Throws as load() and save() do; the directory must be readable also if nothing is saved. An
+/// Throws as load() and save() do; the directory must be readable even if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
-/// delay an update, and so may a child that was forked in `change` and outlives a killed parent. On
-/// a network file system, updates may exclude each other on one machine only.
+/// hold up an update without limit, and signals do not end the wait; so may a child that was forked
+/// in `change` and outlives a killed parent. On a network file system, updates may exclude each
+/// other on one machine only.
 template <class T = State, class Change>
 T update(const std::filesystem::path& path, Change change);
 
 /// The T that the rest of an open file holds, which stays open: standard input, a pipe, a socket.
 ///
-/// Throws as load() of a path does; the path is /dev/fd/N. If the descriptor is non-blocking, it
-/// waits for data. Not for the socket of a seccomp agent: that would lose the descriptors which
-/// come with the text. A packet is cut to 64 KiB.
+/// Throws as load() of a path does; the path is /dev/fd/N. It waits for data without limit, also if
+/// the descriptor is non-blocking. Not for the socket of a seccomp agent: that would lose the
+/// descriptors which come with the text. A packet is cut to 64 KiB.
 template <class T = State>
 [[nodiscard]] T load(int descriptor);
 
 /// Writes the JSON text of `value` to an open file: a pipe, a socket, a terminal. It is neither
-/// atomic nor synced.
+/// atomic nor synced. A regular file is written from its offset on, and not made shorter.
 ///
-/// Throws as save() to a path does; the path is /dev/fd/N, and a part may have been written. If the
+/// Throws Error for what dump() refuses, and filesystem_error if it cannot write; the path is
+/// /dev/fd/N, and a part may have been written. If the
 /// descriptor is non-blocking, it waits until it can write. If the reader is gone, the process gets
 /// SIGPIPE or, if that is ignored, this throws EPIPE.
 template <class T>
@@ -356,23 +373,29 @@ void save(const T& value, int descriptor);
 //   template <class Time>
 //   struct Text {
 //     Time& time;
+//
+//     template <class Json>
+//     friend void to_json(Json& document, const Text& text) {
+//       document = format(text.time);
+//     }
+//     template <class Json>
+//     friend void from_json(const Json& document, Text& text) {
+//       text.time = time_of(document.template get<std::string>());
+//     }
+//     bool operator==(const Text& right) const { return time == right.time; }
 //   };
 //   template <class Time>
 //   Text(Time&) -> Text<Time>;
-//   template <class Time>
-//   void to_json(nlohmann::json& document, const Text<Time>& text) { document = format(text.time);
-//   } template <class Time> void from_json(const nlohmann::json& document, Text<Time>& text) {
-//     text.time = time_of(document.get<std::string>());
-//   }
 //
 // What does not compile: a list that takes its object by value; a member that does not own its
 // text, such as std::string_view, if it is read; a type with neither a list nor conversions, also
 // if its base has one; integers of more than 64 bits; characters of other types than char.
 
 /// The list of the JSON members of T: a function that calls `member` with the name and the value of
-/// each, in the order in which they are written. Names must differ. Specialise it outside of any
-/// namespace, after the struct and before its first use; it takes its object by `auto&`, which may
-/// be const. A list can begin with that of another type, as above.
+/// each, in the order in which they are written. Names must differ, and be the same for every
+/// object. Specialise it outside of any namespace, after the struct and before its first use; it
+/// takes its object by `auto&`, which may be const. A list can begin with that of another type, as
+/// above.
 ///
 /// It is nullptr for a type without a list, and so also for a type that derives from one with a
 /// list: if it were read and written by that, it would lose its own members.
@@ -383,12 +406,13 @@ inline constexpr auto members = nullptr;
 ///
 ///   template <>
 ///   inline constexpr auto oci::required<Container> =
-///       std::array<std::string_view, 2>{"id", "pid"};
+///       std::array<std::string_view, 2>{"id", "status"};
 ///
 /// If one is absent, reading throws Error with the pointer of the object: `expected a member named
-/// "pid", found none`; and so does writing if it is none. A null counts as there, and is judged by
-/// the type of the member. A derived type does not inherit the names of its base. A name that is
-/// not in the list makes every document refused.
+/// "status", found none`; and so does writing if it is none. A null counts as there, and is judged
+/// by the type of the member: a required std::optional may still be none when it was read. A
+/// derived type does not inherit the names of its base. A name that is not in the list makes every
+/// document refused.
 template <class T>
 inline constexpr auto required = std::array<std::string_view, 0>{};
 
@@ -483,11 +507,46 @@ namespace detail {
 
 constexpr std::uint32_t byte_of(char c) { return static_cast<unsigned char>(c); }
 
+// ---- Which characters are escaped, and how
+
+/// How a character is written in a string: the first `size` bytes of `text`; 0 for as itself.
+struct Escape {
+  char text[7];
+  unsigned char size;
+};
+
+/// All escapes, ready to be looked up: a byte of a text is the index.
+struct Escapes {
+  Escape of_character[256]{};
+  bool is_plain[256]{};           // ASCII that is written as itself
+  char of_letter[256]{};          // what the letter behind a backslash stands for, or 0
+  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
+
+  constexpr Escapes() {
+    constexpr char digits[] = "0123456789abcdef";
+    for (std::size_t c = 0; c < ' '; ++c) {
+      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
+    }
+    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
+      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
+      of_letter[detail::byte_of(pair[0])] = pair[1];
+    }
+    for (std::size_t c = 0; c < 0x80; ++c) is_plain[c] = of_character[c].size == 0;
+    of_letter[detail::byte_of('/')] = '/';
+    for (std::uint32_t& value : of_digit) value = 0x10000;
+    for (std::uint32_t value = 0; value < 16; ++value) {
+      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
+      of_digit[detail::byte_of(digits[value])] = value;
+    }
+  }
+};
+inline constexpr Escapes escapes{};
+
 // ---- Characters that stand for themselves
 //
-// They are looked at in numbers of eight bytes, of which the first byte is the lowest: all eight at
-// once, if they are ASCII, and at one comparison for a character of UTF-8. That is three times as
-// fast as byte by byte.
+// They are looked at eight bytes at a time, in a number of which the first byte is the lowest. So
+// eight characters of ASCII take no more steps than one would, and a character of UTF-8 is compared
+// at once, not byte by byte.
 
 /// A number that has this byte eight times.
 constexpr std::uint64_t eight_of(unsigned char byte) {
@@ -515,17 +574,9 @@ inline std::uint64_t eight_bytes(std::string_view text, std::size_t index) {
   return bytes;
 }
 
-inline void put_eight(std::uint64_t bytes, char* to) {
-  if (detail::is_little_endian()) {
-    std::memcpy(to, &bytes, 8);
-    return;
-  }
-  for (std::size_t i = 0; i < 8; ++i) to[i] = static_cast<char>(bytes >> 8 * i);
-}
-
-/// How many of the eight bytes, up to the first other one, are ASCII and stand for themselves: no
-/// quote, backslash or control character. One that is not plain sets its highest bit in a term; so
-/// may those above it, but none below.
+/// How many of the eight bytes, up to the first other one, are ASCII that stands for itself: no
+/// quote, backslash or control character. Each other one sets its highest bit in one of the terms.
+/// (So may a plain one above it, by what the subtraction borrows; only the lowest mark counts.)
 constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
@@ -541,9 +592,9 @@ constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
 #endif
 }
 
-/// The size of the character of two to four bytes with which the eight begin; 0 if they do not
-/// begin with one in UTF-8. Each size has its pattern, in which the highest bits of the code point
-/// tell if it should be shorter or must not be.
+/// The size of the character of two, three or four bytes with which the eight begin; 0 if that is
+/// not UTF-8. Each size has a pattern; the highest bits of the code point tell whether it would
+/// have fitted in less bytes, or is none.
 constexpr std::size_t multibyte_size(std::uint64_t bytes) {
   const auto match = [&](std::uint64_t mask, std::uint64_t pattern) {
     return (bytes & mask) == pattern;
@@ -571,70 +622,59 @@ inline std::size_t character_size(std::string_view text) {
   return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::eight_bytes(text, 0));
 }
 
-/// The size of the characters at the beginning of `text` that stand for themselves. On the way,
-/// `visit` gets the eight bytes at each index that is looked at.
-template <class Visit>
-std::size_t visit_plain(std::string_view text, Visit visit) {
+/// The size of the characters at the beginning of `text` that stand for themselves. On the way
+/// `copy` copies them: all eight bytes, before it is known how many of them count, as that is
+/// faster.
+template <class Copy>
+std::size_t visit_plain(std::string_view text, Copy copy) {
   std::size_t index = 0;
-  for (;;) {
-    std::uint64_t bytes = detail::eight_bytes(text, index);
-    visit(index, bytes);
-    while ((bytes & 0x80U) != 0) {
+  while (text.size() - index >= 8) {
+    const std::uint64_t bytes = detail::eight_bytes(text, index);
+    copy.eight(index);
+    if ((bytes & 0x80U) == 0) {
+      const std::size_t size = detail::plain_ascii_size(bytes);
+      index += size;
+      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+    } else {
       const std::size_t size = detail::multibyte_size(bytes);
       if (size == 0) return index;
       index += size;
-      bytes = detail::eight_bytes(text, index);
-      visit(index, bytes);
     }
-    const std::size_t size = detail::plain_ascii_size(bytes);
-    index += size;
-    if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+  }
+  for (;;) {  // Less than eight bytes are left.
+    while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
+      copy.one(index);
+      ++index;
+    }
+    const std::size_t size =
+        index < text.size() ? detail::multibyte_size(detail::eight_bytes(text, index)) : 0;
+    if (size == 0) return index;
+    for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
   }
 }
+
+struct CopyNothing {
+  static void eight(std::size_t) {}
+  static void one(std::size_t) {}
+};
+
+struct CopyBytes {
+  const char* from;
+  char* to;
+  void eight(std::size_t index) const { std::memcpy(to + index, from + index, 8); }
+  void one(std::size_t index) const { to[index] = from[index]; }
+};
 
 inline std::size_t plain_size(std::string_view text) {
-  return detail::visit_plain(text, [](std::size_t, std::uint64_t) {});
+  return detail::visit_plain(text, CopyNothing{});
 }
 
-/// The same, and copies these characters to `to`: all eight bytes, before it is known how many of
-/// them count, as that is faster. So `to` has room for eight more than `text`.
+/// Copies these characters to `to`, which has room for the whole text.
 inline std::size_t copy_plain(std::string_view text, char* to) {
-  return detail::visit_plain(
-      text, [to](std::size_t index, std::uint64_t bytes) { detail::put_eight(bytes, to + index); });
+  return detail::visit_plain(text, CopyBytes{text.data(), to});
 }
 
-// ---- Escapes
-
-/// How a character is written in a string: the first `size` bytes of `text`; 0 for as itself.
-struct Escape {
-  char text[7];
-  unsigned char size;
-};
-
-/// All escapes, ready to be looked up: a byte of a text is the index.
-struct Escapes {
-  Escape of_character[256]{};
-  char of_letter[256]{};          // what the letter behind a backslash stands for, or 0
-  std::uint32_t of_digit[256]{};  // the value of a hexadecimal digit, or 0x10000
-
-  constexpr Escapes() {
-    constexpr char digits[] = "0123456789abcdef";
-    for (std::size_t c = 0; c < ' '; ++c) {
-      of_character[c] = {{'\\', 'u', '0', '0', digits[c / 16], digits[c % 16]}, 6};
-    }
-    for (const char* pair : {"\"\"", "\\\\", "b\b", "f\f", "n\n", "r\r", "t\t"}) {
-      of_character[detail::byte_of(pair[1])] = {{'\\', pair[0]}, 2};
-      of_letter[detail::byte_of(pair[0])] = pair[1];
-    }
-    of_letter[detail::byte_of('/')] = '/';
-    for (std::uint32_t& value : of_digit) value = 0x10000;
-    for (std::uint32_t value = 0; value < 16; ++value) {
-      of_digit[detail::byte_of("0123456789ABCDEF"[value])] = value;
-      of_digit[detail::byte_of(digits[value])] = value;
-    }
-  }
-};
-inline constexpr Escapes escapes{};
+// ---- Escapes, to be read
 
 /// The number in the `\uXXXX` with which `text` begins; 0x10000 or more if it does not.
 inline std::uint32_t code_unit(std::string_view text) {
@@ -705,7 +745,7 @@ inline DecodedString decode_string(std::string_view text, std::unique_ptr<char[]
   std::string_view rest = text;
   rest.remove_prefix(size);
   if (!rest.empty() && rest[0] == '"') return {size + 1, {text.data(), size}};
-  if (!buffer) buffer = std::unique_ptr<char[]>(new char[text.size() + 8]);
+  if (!buffer) buffer = std::unique_ptr<char[]>(new char[text.size()]);
   char* end = std::copy_n(text.data(), size, buffer.get());
   while (!rest.empty() && rest[0] != '"') {
     Decoded step;
@@ -738,6 +778,13 @@ class Buffer {
 
   void cut(std::size_t size) { size_ = size; }
 
+  /// The text ends there now, in the room that was given.
+  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
+  char* room_from(const char* end, std::size_t bytes) {
+    end_at(end);
+    return room(bytes);
+  }
+
   void put(char c) {
     *room(1) = c;
     added(1);
@@ -761,24 +808,31 @@ class Buffer {
   std::unique_ptr<char[]> data_{new char[capacity_]};
 };
 
-/// Adds `text` as a JSON string to `to`. Returns false, with a part of it added, if it is not
-/// UTF-8.
+/// Adds `text` as a JSON string to `to`. Returns false, with nothing added, if it is not UTF-8.
 inline bool encode_string(std::string_view text, Buffer& to) {
-  to.put('"');
+  const std::size_t before = to.text().size();
+  char* end = to.room(text.size() + 2);
+  *end = '"';
+  ++end;
   while (!text.empty()) {
     const Escape& escape = escapes.of_character[detail::byte_of(text[0])];
-    std::size_t read = 1;
     if (escape.size > 0) {
-      std::memcpy(to.room(sizeof escape.text), escape.text, sizeof escape.text);
-      to.added(escape.size);
+      end = to.room_from(end, text.size() + 8);
+      std::memcpy(end, escape.text, sizeof escape.text);
+      end += escape.size;
+      text.remove_prefix(1);
     } else {
-      read = detail::copy_plain(text, to.room(text.size() + 8));
-      to.added(read);
+      const std::size_t size = detail::copy_plain(text, end);
+      if (size == 0) {
+        to.cut(before);
+        return false;
+      }
+      end += size;
+      text.remove_prefix(size);
     }
-    if (read == 0) return false;
-    text.remove_prefix(read);
   }
-  to.put('"');
+  *end = '"';
+  to.end_at(end + 1);
   return true;
 }
 
@@ -793,7 +847,7 @@ inline bool encode_string(std::string_view text, Buffer& to) {
 namespace detail {
 
 /// `text` as a JSON string, with U+FFFD for what is not UTF-8.
-inline std::string replaced(std::string_view text) {
+inline std::string quoted_utf8(std::string_view text) {
   using nlohmann::json;
   return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -1203,8 +1257,10 @@ class Reader {
   /// then. If it can't, nlohmann converts the whole.)
   template <class Source, class T, if_fillable<T> = 0>
   static bool read(Source& source, std::optional<T>& value) {
-    value.reset();
-    if (source.null()) return true;
+    if (source.null()) {
+      value.reset();
+      return true;
+    }
     return read(source, value.emplace());
   }
 
@@ -1249,6 +1305,8 @@ class Reader {
       return read_integer(source, value);
     } else if constexpr (detail::is_readable<T>()) {
       return source.convert(value);
+    } else {
+      return false;
     }
   }
 
@@ -1729,10 +1787,10 @@ bool read_text(std::string_view text, T& value) {
 // conversions. So a value is written with the same order, the same null and the same errors in
 // both. What a sink offers to the rules:
 //
-//   null(), boolean(b), integer(i), string(s)    writes such a value
+//   null(), boolean(b), integer(i), number(d), string(s)
+//                                                writes such a value
 //   start_array(), element(), end_array()        element() is the sink for the next element
 //   start_object(), member(name), end_object()   member() is the sink for the value of that member
-//   scalar(document)                             writes what nlohmann has the text for
 //
 // Uses Text and Messages.
 
@@ -1893,15 +1951,24 @@ class Writer {
       sink.end_array();
     } else if (document.is_string()) {
       sink.string(document.template get_ref<const std::string&>());
+    } else if (document.is_boolean()) {
+      sink.boolean(document.template get<bool>());
+    } else if (document.is_number_unsigned()) {
+      sink.integer(document.template get<std::uint64_t>());
+    } else if (document.is_number_integer()) {
+      sink.integer(document.template get<std::int64_t>());
+    } else if (document.is_number_float()) {
+      write_number(sink, document.template get<double>());
+    } else if (document.is_null()) {
+      sink.null();
     } else {
-      if (document.is_number_float()) require_finite(document.template get<double>());
-      if (document.is_discarded()) throw detail::mismatch("a value", "a discarded one");
-      sink.scalar(document);
+      throw detail::mismatch("a value that JSON has", document.type_name());
     }
   }
 
-  static void require_finite(double number) {
-    if (std::isfinite(number)) return;
+  template <class Sink>
+  static void write_number(Sink& sink, double number) {
+    if (std::isfinite(number)) return sink.number(number);
     const std::string found = std::isnan(number) ? "nan" : std::to_string(number);
     throw detail::mismatch("a number that JSON has", found);
   }
@@ -1929,17 +1996,11 @@ class TextSink {
   }
 
   void string(std::string_view value) {
-    const std::size_t before = text_.text().size();
-    if (detail::encode_string(value, text_)) return;
-    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
-    text_.cut(before);
-    text_.put(detail::replaced(value));
+    if (!detail::encode_string(value, text_)) replace_invalid(value);
   }
 
-  template <class Json>
-  void scalar(const Json& document) {
-    text_.put(document.dump());
-  }
+  /// As the shortest text that is read as the same number, which nlohmann knows how to find.
+  void number(double value) { text_.put(nlohmann::json(value).dump()); }
 
   void start_array() { text_.put('['); }
   TextSink& element() {
@@ -1958,6 +2019,11 @@ class TextSink {
   void end_object() { text_.put('}'); }
 
  private:
+  void replace_invalid(std::string_view value) {
+    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
+    text_.put(detail::quoted_utf8(value));
+  }
+
   /// Puts a comma before all but the first element or member.
   void separate(char opening) {
     if (text_.text().back() != opening) text_.put(',');
@@ -1980,10 +2046,7 @@ class DocumentSink {
     document_ = value;
   }
   void string(std::string_view value) { document_ = std::string(value); }
-  template <class Other>
-  void scalar(const Other& document) {
-    document_ = document;
-  }
+  void number(double value) { document_ = value; }
 
   void start_array() { document_ = Json::array(); }
   DocumentSink element() {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Measures what the users of the header wait for: load, parse, dump and save beside the Rust original
-# and beside the code by hand over nlohmann, how they grow, the start of a hook, and the compiler.
-# Exits with 1 where a bar is not held. The figures are ratios of what was measured in turn; a machine
-# that does nothing else gives the best.
+# and beside the code by hand over nlohmann, with each kind of text, how they grow, the start of a
+# hook, the compiler and what it makes. Exits with 1 if a bar is not held. The figures are ratios of
+# what was measured in turn; a machine that does nothing else gives the best.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 # shellcheck source=/dev/null
@@ -50,8 +50,15 @@ EOF
 else
   rust=''
 fi
+# Callgrind counts instructions, which are the same on a busy machine.
+valgrind=''
+if ! command -v valgrind >/dev/null || ! has_header valgrind/callgrind.h; then
+  valgrind=' valgrind'
+fi
 say_what_is_missing() {
   [ -z "$missing" ] || echo "SKIPPED: Rust and its bars. Missing here (Debian's names):$missing"
+  [ -z "$valgrind" ] ||
+    echo "SKIPPED: instructions and their bars. Missing here (Debian's names):$valgrind"
 }
 say_what_is_missing
 echo
@@ -59,10 +66,23 @@ echo
 # Aligned, as otherwise chance decides: half of the time of save goes into a loop of nlohmann's, each
 # side has its own, and where it falls on a cache line makes 15 percent.
 "$cc" -O2 -c "$here/replace.c" -o "$scratch/replace.o"
-# shellcheck disable=SC2086  # none or several words
-"$cxx" -std=c++17 -O2 -falign-functions=64 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" \
-  -I"$root/include" "$here/benchmark.cpp" "$scratch/replace.o" $rust -o "$scratch/benchmark"
+# build PROGRAM [OBJECT]: one of the programs that measure calls.
+build() {
+  # shellcheck disable=SC2086  # none or several words
+  "$cxx" -std=c++17 -O2 -falign-functions=64 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" \
+    -I"$root/include" "$here/$1.cpp" ${2-} $rust -o "$scratch/$1"
+}
+build benchmark "$scratch/replace.o"
+build kinds
 "$scratch/benchmark" "$states" || status=1
+
+printf '\neach kind of text, in documents of some 7 KB\n'
+"$scratch/kinds" "$states" || status=1
+if [ -z "$valgrind" ]; then
+  printf '\nthe same, and the document of 189 bytes, in instructions\n'
+  valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file="$scratch/callgrind" \
+    "$scratch/kinds" "$states" "$scratch/callgrind" || status=1
+fi
 
 # The start of a hook: spawned by turns, with a state on standard input. Programs are copied, as to
 # where they are installed: out of a file that the linker wrote piece by piece, the system loads
@@ -113,6 +133,24 @@ awk 'NR == 1 { least = $1 } END {
     least / 1000, $1 / 1000, $1 / least, bad ? "  NOT HELD" : ""
   exit bad
 }' "$scratch/compilations" || status=1
+
+# A program that loads and saves, beside the same by hand: the compiler, and its object code.
+"$scratch/spawn" 5 /dev/null \
+  -- "$cxx" -std=c++17 -O2 -DBY_HAND -c "$here/program.cpp" -o "$scratch/by_hand.o" \
+  -- "$cxx" -std=c++17 -O2 -I"$root/include" -c "$here/program.cpp" -o "$scratch/program.o" \
+  >"$scratch/compilations"
+awk 'NR == 1 { least = $1 } END {
+  bad = ($1 > 1.3 * least)
+  printf "compiling load and save: by hand %.0f ms, the header %.0f ms, ratio %.2f (bar: 1.3)%s\n",
+    least / 1000, $1 / 1000, $1 / least, bad ? "  NOT HELD" : ""
+  exit bad
+}' "$scratch/compilations" || status=1
+size "$scratch/by_hand.o" "$scratch/program.o" | awk 'NR == 2 { by_hand = $1 } END {
+  bad = ($1 > 180000)
+  printf "object code of load and save: by hand %.0f KB, the header %.0f KB (bar: 180)%s\n",
+    by_hand / 1000, $1 / 1000, bad ? "  NOT HELD" : ""
+  exit bad
+}' || status=1
 
 say_what_is_missing
 exit $status

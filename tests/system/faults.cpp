@@ -710,7 +710,10 @@ TEST_CASE("save of a private file if the owner or the group can't be kept") {
   CHECK(mode_after(target, fails_with(error, both), 0600) == 0600U);  // the owner can't be kept
   CHECK(status_of(target.path()).st_uid == 0);
   CHECK(status_of(target.path()).st_gid == old_group);
-  CHECK(mode_after(target, fails_with(error, both, 2), 0600) == 0600U);
+  CHECK(mode_after(target, fails_with(error, both, 2), 0600) == 0600U);  // the group can't be kept
+  CHECK(status_of(target.path()).st_uid == old_owner);
+  CHECK(status_of(target.path()).st_gid == 0);
+  CHECK(mode_after(target, fails_with(error, both, 3), 0600) == 0600U);  // neither can
   CHECK(status_of(target.path()).st_uid == 0);
   CHECK(status_of(target.path()).st_gid == 0);
 }

@@ -19,12 +19,12 @@ using runtime::Container;
 
 namespace {
 
-void give_id(State& state) { state.id = "new"; }
-bool give_id_and_save(State& state) noexcept {
+[[maybe_unused]] void give_id(State& state) { state.id = "new"; }
+[[maybe_unused]] bool give_id_and_save(State& state) noexcept {
   state.id = "new";
   return true;
 }
-void give_id_to(State& state) { give_id(state); }
+[[maybe_unused]] void give_id_to(State& state) { give_id(state); }
 
 // Can be called with other types than a State.
 struct Overloads {

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -413,4 +415,49 @@ TEST_CASE("An ordered_json keeps its order inside of vectors, maps and optionals
   check_document<Map<ordered_json>>(R"({"m":)" + text + "}", R"({"m":)" + text + "}");
   check_document<Value<std::vector<std::optional<ordered_json>>>>(R"({"value":[)" + text + "]}",
                                                                   R"({"value":[)" + text + "]}");
+}
+
+TEST_CASE("A json that holds what JSON does not have is refused, at any depth") {
+  const std::string message = "expected a value that JSON has, found ";
+  const json binary = json::binary({1, 2});
+  const json discarded(json::value_t::discarded);
+  check_not_written(binary, message + "binary");
+  check_not_written(discarded, message + "discarded");
+  json nested = json::object();
+  nested["a/b"] = json::array({1, discarded});
+  check_not_written(nested, message + "discarded", "/a~1b/1");
+}
+
+// ---- Duplicate names
+
+namespace {
+
+/// For which "a" and "A" are one name.
+struct IgnoringCase {
+  bool operator()(const std::string& left, const std::string& right) const {
+    return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end(),
+                                        [](char l, char r) {
+                                          return std::tolower(static_cast<unsigned char>(l)) <
+                                                 std::tolower(static_cast<unsigned char>(r));
+                                        });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Names that a map takes for one are duplicates") {
+  using Caseless = std::map<std::string, int, IgnoringCase>;
+  CHECK(parse<Caseless>(R"({"b":1,"A":2})") == Caseless{{"A", 2}, {"b", 1}});
+  const std::string pointer = GENERATE(as<std::string>{}, "/a", "/b");
+  const std::string text = pointer == "/a" ? R"({"a":1,"A":2})" : R"({"B":1,"c":2,"b":3})";
+  const std::string message = "expected one member named \"" + pointer.substr(1) + "\", found two";
+  check_error(parse_error<Caseless>(text), pointer, message);
+}
+
+TEST_CASE("Duplicate names in a document that was made by hand are refused") {
+  const std::string name = GENERATE(as<std::string>{}, "id", "unknown");
+  ordered_json document{{name, "a"}};
+  document.get_ref<ordered_json::object_t&>().push_back({name, "b"});
+  check_error(error_of([&] { static_cast<void>(document.get<State>()); }), "/" + name,
+              "expected one member named \"" + name + "\", found two");
 }
