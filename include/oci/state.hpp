@@ -1306,6 +1306,8 @@ class Reader {
       return read_integer(source, value);
     } else if constexpr (detail::is_readable<T>()) {
       return source.convert(value);
+    } else {
+      return false;
     }
   }
 
@@ -1603,7 +1605,7 @@ T parse_by_document(std::string_view text) {
     T value{};
     DocumentSource<Json> source(document);
     Reader::read(source, value);
-    return value;
+    return value;  // not reached: what is accepted is read straight, unless a from_json differs
   } else if constexpr (detail::is_readable<T>()) {
     return detail::converted([&] { return document.template get<T>(); });
   }

@@ -144,9 +144,8 @@ bool table(const Document& document, const std::filesystem::path& directory) {
   return held;
 }
 
-/// A document at whose last member, a duplicate name, the text source gives up: nlohmann's parser
-/// finds it again. Beside that alone, where the exception ends; the header without a text source
-/// took 2.0, 1.05 and 1.0 times as long as that.
+/// A document at whose last member, a duplicate name, the text source gives up: then it is read
+/// again as a document. Beside nlohmann's parser alone, which accepts it, and an exception.
 bool given_up(const std::string& document) {
   const std::string text = with(document, "}", R"(,"id":"again")");
   int accepted = 0;  // not an abort(), before which the compiler optimises all for size
@@ -158,7 +157,12 @@ bool given_up(const std::string& document) {
     }
   };
   const auto us = measure({[&] { refuse([&] { keep(oci::parse(text)); }); },
-                           [&] { refuse([&] { keep(oci::parse<nlohmann::json>(text)); }); }});
+                           [&] {
+                             refuse([&] {
+                               keep(nlohmann::json::parse(text));
+                               throw oci::Error("/id", "a duplicate");
+                             });
+                           }});
   std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
   return end_of_row(within(us[0] / us[1], 1.5) && accepted == 0);
 }
@@ -251,7 +255,7 @@ int main(int argc, char** argv) {
   for (const Document& document : documents) held &= table(document, directory);
 
   std::printf("\nwhere the text source gives up at the last member\n");
-  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "document", "State/document");
+  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "nlohmann", "State/nlohmann");
   for (const Document& document : documents) held &= given_up(document.text);
 
   std::printf("\nbeside the bare system calls of a safe replacement\n");
