@@ -729,6 +729,7 @@ TEST_CASE("save or update if the list can't be read") {
   for (const int error : {EPERM, EINVAL, EACCES, EOVERFLOW}) {
     CAPTURE(error);
     CHECK(mode_after(target, fails_with(error, read), 0644) == 0600U);
+    CHECK(mode_after(target, fails_with(error, read), 01777) == 01700U);
     CHECK(acl_of(target.path()).empty());
   }
 }
@@ -1379,6 +1380,13 @@ TEST_CASE("load and save of a descriptor that is closed while they wait") {
   REQUIRE(::dup2(copy, pipe.end()) == pipe.end());
   ::close(copy);
   ++figures.faults;
+}
+
+TEST_CASE("load follows links, and makes no terminal its own") {
+  Target target(Task::replace);
+  target.reset();
+  CHECK(watch_load({}, target.path()) == 0);
+  CHECK(open_flags == std::vector<int>{O_RDONLY | O_NOCTTY | O_CLOEXEC});
 }
 
 TEST_CASE("no descriptor of load, save, create and update outlives exec") {

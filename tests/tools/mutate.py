@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Changes include/oci/state.hpp in one small way at a time, and reports what no test notices.
 
-usage: mutate.py [--sample] [--match REGEX] [--list] [--verbose] [--jobs N] [DIRECTORY]
+usage: mutate.py [--sample] [--match REGEX] [--tests REGEX] [--list] [--verbose] [--jobs N] [DIR]
 
 The mutants are made from the header's text: a condition becomes true or false, an operand or a
 statement is left out, an operator, number, string, errno or flag is replaced, a function returns
@@ -16,7 +16,8 @@ The exit status is 1 if another mutant survives. Run as root, each test has moun
 of its own, with the file systems read-only: else a wrong save could replace /dev/null.
 
 --sample takes SAMPLE mutants, chosen by a hash of the header; --match those on lines that match;
---list lists the mutants, before it is known which of them compile. DIRECTORY keeps the builds.
+--tests builds and runs only the tests with such names; --list lists the mutants, before it is known
+which of them compile. DIR keeps the builds.
 """
 
 import argparse
@@ -203,9 +204,12 @@ def main():
     for flag in ("--sample", "--list", "--verbose"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--match", default="")
+    parser.add_argument("--tests", default="")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("directory", nargs="?")
     options = parser.parse_args()
+    for program in [program for program in SUITE if not re.search(options.tests, program)]:
+        del SUITE[program]
 
     header = Header((ROOT / HEADER).read_text())
     lines = header.text.split("\n")

@@ -6,17 +6,18 @@
 #include "../support/catch.hpp"
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <sstream>
-#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -87,6 +88,7 @@ class Id {
 
 struct Numbered {
   Id id{7};
+  std::vector<Id> more{};
 };
 
 // Reads into what is there: the members that the document does not have stay.
@@ -174,8 +176,10 @@ inline constexpr auto oci::members<adapted::Container> = [](auto& container, aut
 };
 
 template <>
-inline constexpr auto oci::members<adapted::Numbered> =
-    [](auto& numbered, auto member) { member("id", numbered.id); };
+inline constexpr auto oci::members<adapted::Numbered> = [](auto& numbered, auto member) {
+  member("id", numbered.id);
+  member("more", numbered.more);
+};
 
 template <>
 inline constexpr auto oci::members<adapted::Session> =
@@ -263,7 +267,7 @@ TEST_CASE("An adapter works in files") {
 // ---- Conversions of nlohmann's
 
 TEST_CASE("A member whose conversions return a value is assigned") {
-  check_round_trip<adapted::Numbered>(R"({"id":5})");
+  check_round_trip<adapted::Numbered>(R"({"id":5,"more":[6,7]})");
   CHECK(parse<adapted::Numbered>("{}").id.number() == 7);
   CHECK(parse_error<adapted::Numbered>(R"({"id":"a"})").pointer() == "/id");
 }
@@ -274,6 +278,23 @@ TEST_CASE("A member is read into: what its conversions leave alone keeps the str
   CHECK(parse<adapted::Session>(R"({"options":{"interactive":true}})").options ==
         adapted::Options{"bash", true});
   CHECK(reading_dispute<adapted::Session>(R"({"options":{"shell":"zsh"}})") == "");
+}
+
+TEST_CASE("Containers that this header has no rule for are nlohmann's") {
+  check_round_trip<adapted::Pair<std::array<std::int32_t, 2>>>(R"({"first":[1,2],"second":[3,4]})");
+  check_round_trip<adapted::Pair<std::set<std::string>>>(R"({"first":["a","b"],"second":[]})");
+  check_round_trip<adapted::Pair<std::pair<std::string, bool>>>(
+      R"({"first":["a",true],"second":["b",false]})");
+  check_round_trip<adapted::Pair<std::unordered_map<std::string, double>>>(
+      R"({"first":{"a":0.5},"second":{}})");
+  check_round_trip<adapted::Pair<std::map<std::int32_t, bool>>>(
+      R"({"first":[[1,true]],"second":[]})");
+}
+
+TEST_CASE("A member that does not own its text is written, though it can't be read") {
+  CHECK(oci::dump(adapted::Pair<std::string_view>{"a\n", "é"}) ==
+        R"({"first":"a\n","second":"é"})");
+  CHECK(oci::dump(adapted::Pair<const char*>{"a", "b"}) == R"({"first":"a","second":"b"})");
 }
 
 // ---- Structs of all kinds

@@ -120,7 +120,9 @@ TEST_CASE("youki's state is read and written as youki writes it") {
   CHECK(state.creator == 0U);
   CHECK(state.use_systemd);
   CHECK(state.clean_up_intel_rdt_subdirectory == false);
+#ifndef _WIN32  // where /run/web is not absolute
   CHECK_NOTHROW(validate(state));
+#endif
   CHECK(oci::dump(state) == youki_text);
   CHECK(ordered_json(state).dump() == youki_text);
   CHECK(json::parse(youki_text).get<youki::State>() == state);
