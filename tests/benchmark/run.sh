@@ -121,7 +121,8 @@ start_of_hook 'from exec to exit, a member unknown' \
 
 # The compiler: the header beside what it includes.
 echo '#include <oci/state.hpp>' >"$scratch/header.cpp"
-(sed '/^namespace oci/,$d' "$root/include/oci/state.hpp" && printf '#endif\n#endif\n') >"$scratch/includes.cpp"
+sed -n '/^#include/,/^namespace oci/{/^namespace/!p;}' "$root/include/oci/state.hpp" \
+  >"$scratch/includes.cpp"
 "$scratch/spawn" 9 /dev/null \
   -- "$cxx" -std=c++17 -O2 -c "$scratch/includes.cpp" -o "$scratch/includes.o" \
   -- "$cxx" -std=c++17 -O2 -I"$root/include" -c "$scratch/header.cpp" -o "$scratch/header.o" \

@@ -126,24 +126,17 @@ const std::vector<std::string> not_utf8{
     "\xFE",         "\xFF"};
 
 /// Escapes that are wrong: most of them with any text after them.
-const std::vector<std::string> wrong_escapes{R"(\x41)",         R"(\a)",
-                                             R"(\')",           R"(\0)",
-                                             R"(\U0041)",       R"(\u)",
-                                             R"(\u0)",          R"(\u00)",
-                                             R"(\u004)",        R"(\u00g0)",
-                                             R"(\u-041)",       R"(\u 041)",
-                                             R"(\u0x41)",       R"(\u004G)",
-                                             R"(\u00:0)",       R"(\u00@0)",
-                                             R"(\u00`0)",       R"(\u00/0)",
-                                             R"(\ud800)",       R"(\uDBFF)",
-                                             R"(\udc00)",       R"(\uDFFF)",
-                                             R"(\uDECC)",       R"(\ud83d\ud83d)",
-                                             R"(\ude00\ud83d)", R"(\ud83d\u0041)",
-                                             R"(\ud83d\ue000)", R"(\ud83d\udbff)",
-                                             R"(\ud83d\ude0)",  R"(\ud83d\u)",
-                                             R"(\ud83d\n)",     R"(\ud83dude00)",
-                                             R"(\ud83d\xde00)", R"(\ud83d \ude00)",
-                                             R"(\ud83d/ude00)"};
+const std::vector<std::string> wrong_escapes{
+    R"(\x41)",         R"(\a)",           R"(\')",           R"(\0)",
+    R"(\U0041)",       R"(\u)",           R"(\u0)",          R"(\u00)",
+    R"(\u004)",        R"(\u00g0)",       R"(\u-041)",       R"(\u 041)",
+    R"(\u0x41)",       R"(\u004G)",       R"(\u00:0)",       R"(\u00@0)",
+    R"(\u00`0)",       R"(\u00/0)",       R"(\ud800)",       R"(\uDBFF)",
+    R"(\udc00)",       R"(\uDFFF)",       R"(\uDECC)",       R"(\ud83d\ud83d)",
+    R"(\ude00\ud83d)", R"(\udc00\udc00)", R"(\udfff\udc00)", R"(\ud83d\u0041)",
+    R"(\ud83d\ue000)", R"(\ud83d\udbff)", R"(\ud83d\ude0)",  R"(\ud83d\u)",
+    R"(\ud83d\n)",     R"(\ud83dude00)",  R"(\ud83d\xde00)", R"(\ud83d \ude00)",
+    R"(\ud83d/ude00)"};
 
 /// What a string is made of, in pieces, with the value of those that are right.
 struct Spelled {
