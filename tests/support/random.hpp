@@ -68,6 +68,14 @@ class Random {
     return below(2) == 0 ? one_of(special) : static_cast<std::int32_t>(engine_());
   }
 
+  template <class T>
+  T unsigned_number() {
+    if (below(4) == 0) return 0;
+    const std::uint64_t high = engine_();
+    const std::uint64_t low = engine_();
+    return static_cast<T>(high << 32U | low);
+  }
+
   oci::State state() {
     oci::State state;
     state.version = text();
@@ -107,13 +115,13 @@ class Random {
     container.mode = static_cast<runtime::Mode>(below(2));
     for (std::size_t count = below(3); count > 0; --count) {
       container.mounts.push_back({text(), below(2) == 0});
-      container.ports.push_back(static_cast<std::uint16_t>(engine_()));
+      container.ports.push_back(unsigned_number<std::uint16_t>());
       container.groups[text()].push_back(text());
     }
     if (below(2) == 0) container.log = std::filesystem::path(code_points());
     if (below(2) == 0) {
       container.limits.emplace();
-      container.limits->memory = std::uint64_t{engine_()} << 32U | engine_();
+      container.limits->memory = unsigned_number<std::uint64_t>();
       if (below(2) == 0) container.limits->nice = static_cast<std::int8_t>(engine_());
     }
     return container;
