@@ -149,9 +149,9 @@ TEST_CASE("A change may be a lambda that takes its T by reference") {
   CHECK(is_changed_by(
       [](auto&& state) -> void { give_id_to(std::forward<decltype(state)>(state)); }));
   CHECK(is_changed_by([](State& state) noexcept { state.id = "new"; }));
-  CHECK(is_changed_by([calls = 0](State& state) mutable {
-    ++calls;
-    state.id = "new";
+  CHECK(is_changed_by([id = std::string("ne")](State& state) mutable {
+    id += 'w';
+    state.id = id;
   }));
   CHECK(is_changed_by([](State& state) {
     state.id = "new";
