@@ -301,9 +301,9 @@ void create(const T& value, const std::filesystem::path& path);
 /// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
 /// there is no file; if the name means another file, because of a save() or a rename in between, it
 /// throws ESTALE. Then what is there stays, and you may call it again, if `change` does nothing
-/// else. Between that last look and the rename are
-/// microseconds that no call of POSIX closes, and a writer that changes the file in place is not
-/// noticed. To hold a lock over several saves, lock a file of your own that is never deleted.
+/// else. Between that last look and the rename are microseconds that no call of POSIX closes, and a
+/// writer that changes the file in place is not noticed. To hold a lock over several saves, lock a
+/// file of your own that is never deleted.
 ///
 /// Throws as load() and save() do; the directory must be readable even if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
@@ -325,9 +325,9 @@ template <class T = State>
 /// atomic nor synced. A regular file is written from its offset on, and not made shorter.
 ///
 /// Throws Error for what dump() refuses, and filesystem_error if it cannot write; the path is
-/// /dev/fd/N, and a part may have been written. If the
-/// descriptor is non-blocking, it waits until it can write. If the reader is gone, the process gets
-/// SIGPIPE or, if that is ignored, this throws EPIPE.
+/// /dev/fd/N, and a part may have been written. If the descriptor is non-blocking, it waits until
+/// it can write. If the reader is gone, the process gets SIGPIPE or, if that is ignored, this
+/// throws EPIPE.
 template <class T>
 void save(const T& value, int descriptor);
 
@@ -581,7 +581,7 @@ constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t quotes = (bytes ^ detail::eight_of('"')) - detail::eight_of(1);
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
   const std::uint64_t controls = bytes - detail::eight_of(' ');
-  const std::uint64_t marks = (bytes | quotes | backslashes | controls) & detail::eight_of(0x80);
+  const std::uint64_t marks = (quotes | backslashes | controls) & detail::eight_of(0x80);
   if (marks == 0) return 8;
 #ifdef __GNUC__  // one instruction
   return static_cast<std::size_t>(__builtin_ctzll(marks)) / 8;
@@ -641,7 +641,15 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
       index += size;
     }
   }
-  for (;;) {  // Less than eight bytes are left.
+  // Less than eight bytes are left. With some that were looked at before they are eight again.
+  if (index < text.size() && text.size() >= 8) {
+    const std::size_t last = text.size() - 8;
+    if (detail::plain_ascii_size(detail::eight_bytes(text, last)) == 8) {
+      copy.eight(last);
+      return text.size();
+    }
+  }
+  for (;;) {
     while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
       copy.one(index);
       ++index;
@@ -764,22 +772,29 @@ inline DecodedString decode_string(std::string_view text, std::unique_ptr<char[]
   return {text.size() - rest.size() + 1, {buffer.get(), written}};
 }
 
-/// Text that grows at its end. No std::string, which would fill it with zeros first.
+/// Text that grows at its end, where bytes are first written and then counted. So room is made once
+/// for a string, not for each of its characters.
 class Buffer {
  public:
-  [[nodiscard]] std::string_view text() const { return {data_.get(), size_}; }
+  [[nodiscard]] std::string_view text() const { return {bytes_.data(), size_}; }
+
+  /// The text, of which nothing is left here.
+  [[nodiscard]] std::string take() {
+    bytes_.resize(size_);
+    return std::move(bytes_);
+  }
 
   /// Where the next bytes go, with room for that many.
   char* room(std::size_t bytes) {
-    if (capacity_ - size_ < bytes) grow(bytes);
-    return data_.get() + size_;
+    if (bytes_.size() - size_ < bytes) bytes_.resize(2 * (size_ + bytes));
+    return bytes_.data() + size_;
   }
   void added(std::size_t bytes) { size_ += bytes; }
 
   void cut(std::size_t size) { size_ = size; }
 
   /// The text ends there now, in the room that was given.
-  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
+  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - bytes_.data()); }
   char* room_from(const char* end, std::size_t bytes) {
     end_at(end);
     return room(bytes);
@@ -795,17 +810,8 @@ class Buffer {
   }
 
  private:
-  void grow(std::size_t bytes) {
-    const std::size_t capacity = 2 * (size_ + bytes);
-    std::unique_ptr<char[]> data(new char[capacity]);
-    std::copy_n(data_.get(), size_, data.get());
-    data_ = std::move(data);
-    capacity_ = capacity;
-  }
-
-  std::size_t capacity_{1024};
+  std::string bytes_ = std::string(512, '\0');
   std::size_t size_{};
-  std::unique_ptr<char[]> data_{new char[capacity_]};
 };
 
 /// Adds `text` as a JSON string to `to`. Returns false, with nothing added, if it is not UTF-8.
@@ -881,22 +887,27 @@ inline std::string one_line(std::string_view text) {
     const std::size_t size = detail::character_size(text);
     const std::string_view character = text.substr(0, std::max<std::size_t>(size, 1));
     const bool is_printable = size > 0 && !detail::is_control(character);
-    line += is_printable ? std::string(character) : detail::escaped(character);
+    if (is_printable) {
+      line += character;
+    } else {
+      line += detail::escaped(character);
+    }
     text.remove_prefix(character.size());
   }
   return line;
 }
 
-inline Error mismatch(const std::string& expected, const std::string& found) {
-  return {"", "expected " + expected + ", found " + found};
+inline Error mismatch(const std::string& expected, const std::string& found,
+                      const std::string& pointer = {}) {
+  return {pointer, "expected " + expected + ", found " + found};
 }
 
 inline Error absent_member(std::string_view name) {
   return detail::mismatch("a member named " + detail::quoted(name), "none");
 }
 
-inline Error duplicate_member(std::string_view name) {
-  return detail::mismatch("one member named " + detail::quoted(name), "two");
+inline Error duplicate_member(std::string_view name, const std::string& pointer = {}) {
+  return detail::mismatch("one member named " + detail::quoted(name), "two", pointer);
 }
 
 /// A step of a JSON Pointer: "/" and the name, in which "~" is "~0" and "/" is "~1".
@@ -1446,151 +1457,113 @@ class DocumentSource {
 
 // ---- Making a document
 
-/// Makes a document from the events of nlohmann's parser, as its own parse() does, but refuses
-/// duplicate names, and keeps the first Error instead of throwing it.
-template <class Json>
-class DocumentBuilder {
- public:
-  DocumentBuilder(std::string_view text, Json& document) : text_(text), document_(document) {}
-
-  /// The first, if any.
-  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-
-  // The events. The parser stops if one returns false.
-  bool null() { return add(nullptr); }
-  bool boolean(bool value) { return add(value); }
-  bool number_integer(typename Json::number_integer_t value) { return add(value); }
-  bool number_unsigned(typename Json::number_unsigned_t value) { return add(value); }
-  bool number_float(typename Json::number_float_t value, const std::string&) { return add(value); }
-  bool string(std::string& value) { return add(std::move(value)); }
-  bool binary(typename Json::binary_t&) { return false; }  // not reached: no text has any
-  bool start_array(std::size_t) { return open(Json::array()); }
-  bool end_array() { return close(); }
-  bool start_object(std::size_t) { return open(Json::object()); }
-  bool end_object() { return close(); }
-
-  bool key(std::string& name) {
-    Level& object = levels_.back();
-    const auto [member, is_new] = object.container->emplace(std::move(name), nullptr);
-    object.member = member;
-    if (is_new) return true;
-    error_.emplace(pointer(), detail::duplicate_member(member.key()).message());
-    return false;
-  }
-
-  /// `position` is the number of bytes read, the wrong one included.
-  bool parse_error(std::size_t position, const std::string& token,
-                   const nlohmann::json::exception& reason) {
-    if (has_found_value_) return refuse(position, message_of(reason, token));
-    return refuse_beginning();
-  }
-
-  /// Sets the error: with the line and the column of a byte, of which `position` is the number,
-  /// counted from 1.
-  bool refuse(std::size_t position, const std::string& message) {
-    const std::string_view before = text_.substr(0, position - 1);
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
-    const std::size_t column = position - line_begin;
-    error_.emplace(
-        "", "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
-    return false;
-  }
-
- private:
-  /// An open array or object.
-  struct Level {
-    Json* container;
-    typename Json::iterator member;  // the last one, if it is an object
-  };
-
-  /// No value begins the text: it is empty, or has a line of a log before the document.
-  bool refuse_beginning() {
-    const std::string_view mark = byte_order_mark;
-    const std::size_t begin = text_.substr(0, mark.size()) == mark ? mark.size() : 0;
-    const std::size_t first = text_.find_first_not_of(white_space, begin);
-    if (first == std::string_view::npos) {
-      return refuse(text_.size() + 1, "expected JSON text, found nothing");
-    }
-    return refuse(first + 1, "expected JSON text, found " + detail::quoted(text_.substr(first)));
-  }
-
-  /// nlohmann's message without what this header says better, and with the token cut:
-  /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
-  /// value - invalid literal; last read: 'x'".
-  static std::string message_of(const nlohmann::json::exception& reason, const std::string& token) {
-    std::string message = reason.what();
-    message.erase(0, message.find("] ") + 2);
-    if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
-    const std::size_t found = message.rfind('\'' + token + '\'');
-    if (found != std::string::npos) {
-      message.replace(found, token.size() + 2, detail::quoted(token));
-    }
-    return message;
-  }
-
-  /// Puts a value where the parser is: into the document, an array, or the last member.
-  Json& put(Json value) {
-    has_found_value_ = true;
-    if (levels_.empty()) {
-      document_ = std::move(value);
-      return document_;
-    }
-    Level& level = levels_.back();
-    if (level.container->is_array()) {
-      level.container->push_back(std::move(value));
-      return level.container->back();
-    }
-    *level.member = std::move(value);
-    return *level.member;
-  }
-
-  bool add(Json value) {
-    put(std::move(value));
-    return true;
-  }
-
-  bool open(Json container) {
-    levels_.push_back({&put(std::move(container)), {}});
-    return true;
-  }
-
-  bool close() {
-    levels_.pop_back();
-    return true;
-  }
-
-  /// The JSON Pointer of the member that is being read.
-  [[nodiscard]] std::string pointer() const {
-    std::string pointer;
-    for (const Level& level : levels_) {
-      const bool is_array = level.container->is_array();
-      pointer += detail::pointer_step(is_array ? std::to_string(level.container->size() - 1)
-                                               : level.member.key());
-    }
-    return pointer;
-  }
-
-  std::string_view text_;
-  Json& document_;
-  std::optional<Error> error_;
-  std::vector<Level> levels_;  // innermost last
-  bool has_found_value_{};
+/// An open array or object in a text.
+struct OpenValue {
+  bool is_array{};
+  std::size_t index{};            // of the element, if it is an array
+  std::set<std::string> names{};  // of the members, if it is an object
+  const std::string* name{};      // the last of them
 };
 
-/// Has nlohmann's parser read the whole text. Returns the first Error in it; if there is none,
-/// `document` is complete. (Not in line: the parser is large, and one copy of it serves both
-/// sources.)
+/// The Error for the first duplicate name in a text that is JSON: nlohmann's parser takes the last
+/// of two members. Brackets, commas and strings tell where a name is, since the rest is known to be
+/// right: a string before a colon is a name.
+inline std::optional<Error> first_duplicate(std::string_view text) {
+  std::vector<OpenValue> open;  // innermost last
+  std::unique_ptr<char[]> buffer;
+  while (!text.empty()) {
+    const char c = text[0];
+    text.remove_prefix(1);
+    if (c == '[' || c == '{') open.push_back({c == '['});
+    if (c == ']' || c == '}') open.pop_back();
+    if (c == ',') ++open.back().index;
+    if (c != '"') continue;
+    const DecodedString string = detail::decode_string(text, buffer);
+    text.remove_prefix(string.size);
+    const std::size_t next = text.find_first_not_of(white_space);
+    if (next == std::string_view::npos || text[next] != ':') continue;
+    OpenValue& object = open.back();
+    const auto [name, is_new] = object.names.emplace(string.value);
+    object.name = &*name;
+    if (is_new) continue;
+    std::string pointer;
+    for (const OpenValue& value : open) {
+      pointer += detail::pointer_step(value.is_array ? std::to_string(value.index) : *value.name);
+    }
+    return detail::duplicate_member(*name, pointer);
+  }
+  return {};
+}
+
+/// The line and the column of a byte, of which `position` is the number, counted from 1.
+inline std::string line_and_column(std::string_view text, std::size_t position) {
+  const std::string_view before = text.substr(0, position - 1);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
+  return "line " + std::to_string(line) + ", column " + std::to_string(position - line_begin);
+}
+
+inline Error error_at(std::string_view text, std::size_t position, const std::string& message) {
+  return {"", detail::line_and_column(text, position) + ": " + message};
+}
+
+/// nlohmann's message without what this header says better, and with what it quotes of the text
+/// cut:
+/// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
+/// value - invalid literal; last read: 'x'; expected '}'", or "[json.exception.out_of_range.406]
+/// number overflow parsing '1e999'".
+inline std::string parser_message(const nlohmann::json::exception& reason) {
+  std::string message = reason.what();
+  message.erase(0, message.find("] ") + 2);
+  if (message.rfind("parse error", 0) == 0) message.erase(0, message.find(": ") + 2);
+  for (const std::string_view before : {"; last read: ", "number overflow parsing "}) {
+    const std::size_t found = message.find(before);
+    if (found == std::string::npos) continue;
+    const std::size_t begin = found + before.size();
+    std::size_t end = message.rfind("; expected ");
+    // The text may have these words too; with nlohmann's, the message is soon at its end.
+    const bool is_nlohmanns = end != std::string::npos && end > begin && message.size() - end < 40;
+    if (!is_nlohmanns) end = message.size();
+    const std::string token = message.substr(begin + 1, end - begin - 2);
+    return message.replace(begin, end - begin, detail::quoted(token));
+  }
+  return message;
+}
+
+/// The Error for a text that is not JSON. Its beginning is quoted if no value begins there: it is
+/// empty, or has a line of a log before the document.
+inline Error syntax_error(std::string_view text, const nlohmann::json::parse_error& reason) {
+  const std::size_t begin = text.substr(0, 3) == byte_order_mark ? 3 : 0;
+  const std::size_t first = text.find_first_not_of(white_space, begin);
+  if (first == std::string_view::npos) {
+    return detail::error_at(text, text.size() + 1, "expected JSON text, found nothing");
+  }
+  if (text[first] != '{' && text[first] != '[') {
+    const std::string found = detail::quoted(text.substr(first));
+    return detail::error_at(text, first + 1, "expected JSON text, found " + found);
+  }
+  return detail::error_at(text, reason.byte, detail::parser_message(reason));
+}
+
+/// The document that nlohmann's parser makes of the whole text. Throws Error. (Not in line: the
+/// parser is large, and one copy of it serves both sources.)
 template <class Json>
-[[gnu::noinline]] std::optional<Error> parse_document(std::string_view text, Json& document) {
-  DocumentBuilder<Json> builder(text, document);
+[[gnu::noinline]] Json parsed_document(std::string_view text) {
   const std::size_t nul = text.find('\0');  // nlohmann's parser takes it for the end.
   if (nul != std::string_view::npos) {
-    builder.refuse(nul + 1, "expected JSON text, found a NUL byte");
-  } else {
-    Json::sax_parse(text.begin(), text.end(), &builder);
+    throw detail::error_at(text, nul + 1, "expected JSON text, found a NUL byte");
   }
-  return builder.error();
+  Json document;
+  try {
+    document = Json::parse(text.begin(), text.end());
+  } catch (const nlohmann::json::parse_error& reason) {
+    throw detail::syntax_error(text, reason);
+  } catch (const nlohmann::json::out_of_range& reason) {  // such as 1e999
+    throw Error("", detail::parser_message(reason));
+  }
+  const auto duplicate = detail::first_duplicate(text);
+  if (duplicate) throw Error(*duplicate);
+  return document;
 }
 
 /// The T that a text holds which the text source does not know, or the Error in it. This is slower,
@@ -1598,10 +1571,10 @@ template <class Json>
 template <class T>
 T parse_by_document(std::string_view text) {
   using Json = ReadDocument<T>;
-  Json document;
-  const auto error = detail::parse_document(text, document);
-  if (error) throw Error(*error);
-  if constexpr (is_fillable<T>) {
+  auto document = detail::parsed_document<Json>(text);
+  if constexpr (std::is_same_v<T, Json>) {
+    return document;
+  } else if constexpr (is_fillable<T>) {
     T value{};
     DocumentSource<Json> source(document);
     Reader::read(source, value);
@@ -1686,11 +1659,8 @@ class TextSource {
   /// (A template, so that nlohmann's parser is compiled only where something is read.)
   template <class Json = nlohmann::json>
   bool skip() {
-    const std::string_view value = value_text();
-    if (value.empty()) return false;
     Json ignored;
-    const auto error = detail::parse_document(value, ignored);
-    return !error;
+    return convert(ignored);
   }
 
   template <class T>
@@ -1698,9 +1668,7 @@ class TextSource {
     using Json = ReadDocument<T>;
     const std::string_view text = value_text();
     if (text.empty()) return false;
-    Json document;
-    const auto error = detail::parse_document(text, document);
-    if (error) return false;
+    auto document = detail::parsed_document<Json>(text);
     if constexpr (std::is_same_v<T, Json>) {
       value = std::move(document);
     } else {
@@ -1983,7 +1951,7 @@ class TextSink {
 
   explicit TextSink(Invalid invalid) : invalid_(invalid) {}
 
-  [[nodiscard]] std::string text() const { return std::string(text_.text()); }
+  [[nodiscard]] std::string take_text() { return text_.take(); }
 
   void null() { text_.put("null"); }
 
@@ -2544,7 +2512,7 @@ inline std::filesystem::path name_of(int descriptor) {
 
 template <class T>
 T parse(std::string_view text) {
-  if constexpr (detail::is_fillable<T>) {
+  if constexpr (detail::is_fillable<T> && !detail::is_document<T>) {
     T value{};
     if (!detail::read_text(text, value)) value = detail::parse_by_document<T>(text);
     return value;
@@ -2557,41 +2525,37 @@ template <class T>
 std::string dump(const T& value) {
   detail::TextSink sink(detail::TextSink::Invalid::refused);
   detail::Writer::write(sink, value);
-  return sink.text();
+  return sink.take_text();
 }
 
 namespace detail {
 
-[[noreturn]] inline void refuse(const std::string& pointer, const std::string& expected,
-                                const std::string& found) {
-  throw Error(pointer, detail::mismatch(expected, found).message());
-}
-
 inline void validate_version(const std::string& version) {
-  if (version.empty()) detail::refuse("/ociVersion", "a version", R"("")");
+  if (version.empty()) throw detail::mismatch("a version", R"("")", "/ociVersion");
 }
 
 inline void validate_pid(std::int32_t pid) {
-  if (pid < 0) detail::refuse("/pid", "0 or greater", std::to_string(pid));
+  if (pid < 0) throw detail::mismatch("0 or greater", std::to_string(pid), "/pid");
 }
 
 }  // namespace detail
 
 inline void validate(const State& state) {
   detail::validate_version(state.version);
-  if (state.id.empty()) detail::refuse("/id", "an ID", R"("")");
+  if (state.id.empty()) throw detail::mismatch("an ID", R"("")", "/id");
   detail::at_member("status", [&] { detail::written_status(state.status, state.other_status); });
   if (state.pid) detail::validate_pid(*state.pid);
 #ifdef __linux__
   const bool needs_pid =
       state.status == ContainerState::created || state.status == ContainerState::running;
   if (needs_pid && !state.pid) {
-    detail::refuse("/pid", "a process ID, as the status is " + oci::status_name(state), "none");
+    throw detail::mismatch("a process ID, as the status is " + oci::status_name(state), "none",
+                           "/pid");
   }
 #endif
   if (!state.bundle.is_absolute()) {
     const std::string bundle = detail::quoted(detail::path_to_utf8(state.bundle));
-    detail::refuse("/bundle", "an absolute path", bundle);
+    throw detail::mismatch("an absolute path", bundle, "/bundle");
   }
 }
 
@@ -2646,7 +2610,7 @@ template <class T, if_has_members<T>>
 std::ostream& operator<<(std::ostream& out, const T& value) try {
   detail::TextSink sink(detail::TextSink::Invalid::replaced);
   detail::Writer::write(sink, value);
-  return out << sink.text();
+  return out << sink.take_text();
 } catch (const Error& error) {
   return out << error.what();
 }
@@ -2709,8 +2673,7 @@ T update(const std::filesystem::path& path, Change change) {
   using Parameter = detail::ParameterOf<Change, T>;
   constexpr bool only_looks = std::is_reference_v<Parameter> && !std::is_void_v<Result>;
   static_assert(only_looks || detail::can_change<Parameter>,
-                "oci/state.hpp: change must take its T by reference, as in [](oci::State& state), "
-                "or return a bool");
+                "oci/state.hpp: change must take its T by reference, as in [](oci::State& state)");
   const auto file = detail::in_file("oci::update", path, [&] { return detail::LockedFile(path); });
   T value = detail::in_file("oci::update", path, [&] { return oci::parse<T>(file.text()); });
   bool is_changed = true;

@@ -136,7 +136,6 @@ TEST_CASE("A syntax error has a line and a column") {
       {"{\"id\":\"é\x01\"}", "line 1, column 10: "},  // columns count bytes
       {"{\"id\":\"web\"", "line 1, column 12: "},     // at the end: one more
       {"{\"id\":\"web\"\n", "line 2, column 1: "},
-      {"{\"id\":1e999}", "line 1, column 11: "},
       {"{\n\"id\":\"\xff\"}", "line 2, column 7: "},
   }));
   for (const Error& error : {parse_error(text), parse_error<ContainerProcessState>(text)}) {
@@ -181,7 +180,6 @@ TEST_CASE("A syntax error behind the beginning has nlohmann's words, without the
       {"{\n  \"id\": ?\n}", "line 2, column 9: ", R"("\"id\": ?")"},
       {R"({"id":"a\x"})", "line 1, column 10: ", R"("\"a\\x")"},
       {"{\"id\":\"\xff\"}", "line 1, column 8: ", R"("\"\ufffd")"},
-      {R"({"id":-1e999})", "line 1, column 12: ", R"("-1e999")"},
       {"{} {}", "line 1, column 4: ", ""},
   }));
   const std::string what = parse_error(text).what();
@@ -189,6 +187,26 @@ TEST_CASE("A syntax error behind the beginning has nlohmann's words, without the
   CHECK(what.size() > place.size() + token.size());
   CHECK(what.find("exception") == std::string::npos);
   CHECK(what.substr(what.size() - token.size()) == token);
+}
+
+TEST_CASE("A number that no double can hold is quoted") {
+  CHECK(parse_error(R"({"id":-1e999})").what() ==
+        std::string(R"(number overflow parsing "-1e999")"));
+}
+
+TEST_CASE("Of a wrong token, 64 bytes are quoted, whatever it says") {
+  const std::string words = "'; expected '}'";
+  const std::string many(100, 'x');
+  const std::string what = parse_error("{\"id\":\"" + words + many + "\x01\"}").what();
+  const std::string quoted = R"(last read: "\")" + words + std::string(48, 'x') + "...\"";
+  CHECK(what.find(quoted) == what.size() - quoted.size());
+  CHECK(is_fit_for_a_log(parse_error("{\"id\":\"" + many + words + "\x01\"}")));
+  CHECK(is_fit_for_a_log(parse_error("{\"id\":\"" + many + words + many + "\x01\"}")));
+}
+
+TEST_CASE("What the parser expected stands behind the wrong token") {
+  const std::string what = parse_error(R"({"id":"web" ?})").what();
+  CHECK(what.find(R"(; last read: "\"web\" ?"; expected '}')") != std::string::npos);
 }
 
 // ---- Writing
@@ -451,7 +469,9 @@ TEST_CASE("what() is short for an error deep in a document; pointer() is not cut
     text += R"({"x":[)";
     pointer += "/x/0";
   }
-  const Error error = parse_error(text + R"({"y":1,"y":2})");
+  text += R"({"y":1,"y":2})";
+  for (int level = 0; level < 10000; ++level) text += "]}";
+  const Error error = parse_error(text);
   CHECK(is_fit_for_a_log(error));
   CHECK((error.pointer() == pointer + "/y"));
 }

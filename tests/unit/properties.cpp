@@ -324,7 +324,8 @@ TEST_CASE("A duplicate name is found at any depth") {
   std::string pointer;
   check_time([&] {
     on_a_small_stack([&] {
-      pointer = refused_at(R"({"x":)" + repeat("[0,{\"a\":", many / 2) + R"({"b":0,"b":0})");
+      pointer = refused_at(R"({"x":)" + repeat("[0,{\"a\":", many / 2) + R"({"b":0,"b":0})" +
+                           repeat("}]", many / 2) + "}");
     });
   });
   CHECK((pointer == "/x" + repeat("/1/a", many / 2) + "/b"));
