@@ -124,9 +124,10 @@ inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 /// (config-linux.md, The Container Process State).
 ///
 /// Receive both with recvmsg(), and call parse() with all text so far after each message: some
-/// runtimes keep the connection open, and the text may come in parts. On an Error read on, up to a
-/// limit of size and time. Descriptors come with any of the messages; `fds` may have more or fewer
-/// names than descriptors came, and need not have the listener's.
+/// runtimes keep the connection open, and the text may come in parts. A connection brings one
+/// document. On an Error read on, up to a limit of size and time. Descriptors come with any of the
+/// messages; `fds` may have more or fewer names than descriptors came, and need not have the
+/// listener's.
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
   /// Absent: "". Null: an Error. Always written.
@@ -226,7 +227,8 @@ template <class T = State>
 /// Throws Error for a string that is not UTF-8, a status without a proper name (no enumerator; or
 /// `other` with an empty name or one of the specification's), a floating-point number that JSON
 /// does not have, and a required member that is none. An exception of nlohmann's from a to_json of
-/// yours becomes an Error; other exceptions go through.
+/// yours becomes an Error; other exceptions go through. A value of thousands of levels can exhaust
+/// the stack.
 template <class T>
 [[nodiscard]] std::string dump(const T& value);
 
@@ -296,14 +298,14 @@ void create(const T& value, const std::filesystem::path& path);
 /// `change` returns false (it returns a bool or nothing) or throws, which goes through. To delete a
 /// container, delete its file in `change` and return false.
 ///
-/// Updates of a file exclude each other, in all threads and processes, for as long as nobody
-/// replaces the file: they lock it with flock(). An update does not overwrite what it has not read.
+/// Updates of a file exclude each other, in all threads and processes, for as long as only updates
+/// replace the file: they lock it with flock(). An update does not overwrite what it has not read.
 /// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
 /// there is no file; if the name means another file, because of a save() or a rename in between, it
-/// throws ESTALE. Then what is there stays, and you may call it again, if `change` does nothing
-/// else. Between that last look and the rename are microseconds that no call of POSIX closes, and a
-/// writer that changes the file in place is not noticed. To hold a lock over several saves, lock a
-/// file of your own that is never deleted.
+/// throws ESTALE. Then what is there stays, and you may call it again, if `change` has no side
+/// effects. Between that last look and the rename are microseconds that no call of POSIX closes,
+/// and a writer that changes the file in place is not noticed. To hold a lock over several saves,
+/// lock a file of your own that is never deleted.
 ///
 /// Throws as load() and save() do; the directory must be readable even if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
@@ -458,7 +460,7 @@ template <class T>
 using if_has_members = std::enable_if_t<has_members<T>, int>;
 
 /// Sets `document` to the document for `value`, without the members that are none: what
-/// nlohmann::json(value) calls. Throws Error as dump() does, but for strings that are not UTF-8,
+/// nlohmann::json(value) calls. Throws Error as dump() does, except for strings that are not UTF-8,
 /// and then leaves `document` as it was.
 template <class Json, class T, if_has_members<T> = 0>
 void to_json(Json& document, const T& value);
@@ -500,8 +502,8 @@ inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
 // ==== Text ======================================================================================
 //
 // What a JSON string is made of, for both directions: characters that stand for themselves, and
-// escapes. What is wrong is refused here without a word: the words are the caller's. Used by
-// Messages, Reading and Writing.
+// escapes. For what is wrong, the functions here return a value that says so; the callers
+// have the messages. Used by Messages, Reading and Writing.
 
 namespace detail {
 
@@ -561,8 +563,8 @@ inline bool is_little_endian() {
   return first == 1;
 }
 
-/// The eight bytes of `text` from `index` on. If it ends before, quotes follow: there, whoever
-/// reads a string stops.
+/// The eight bytes of `text` from `index` on. If it ends before, quotes follow, which end a
+/// string.
 inline std::uint64_t eight_bytes(std::string_view text, std::size_t index) {
   std::uint64_t bytes = detail::eight_of('"');
   if (text.size() - index >= 8 && detail::is_little_endian()) {
@@ -747,7 +749,8 @@ struct DecodedString {
 };
 
 /// Decodes the JSON string whose opening quote is before `text`. The buffer is made when the first
-/// string needs it: as long as the text, but only what is used of it takes memory.
+/// string needs it: as long as the text, so that it has room for all strings behind that, too. Only
+/// what is used of it takes memory.
 inline DecodedString decode_string(std::string_view text, std::unique_ptr<char[]>& buffer) {
   const std::size_t size = detail::plain_size(text);
   std::string_view rest = text;
@@ -786,7 +789,7 @@ class Buffer {
 
   /// Where the next bytes go, with room for that many.
   char* room(std::size_t bytes) {
-    if (bytes_.size() - size_ < bytes) bytes_.resize(2 * (size_ + bytes));
+    if (bytes_.size() - size_ < bytes) bytes_.resize(size_ + bytes + 1024);
     return bytes_.data() + size_;
   }
   void added(std::size_t bytes) { size_ += bytes; }
@@ -1159,7 +1162,7 @@ std::optional<std::string_view> first_absent(const T& object, IsThere is_there) 
 //   skip()                passes over a value that no rule wants
 //   convert(value)        has nlohmann convert the value
 //
-// Uses Text and Messages.
+// Uses Text, Messages and Mistakes.
 
 namespace detail {
 
@@ -1461,8 +1464,8 @@ class DocumentSource {
 struct OpenValue {
   bool is_array{};
   std::size_t index{};            // of the element, if it is an array
-  std::set<std::string> names{};  // of the members, if it is an object
-  const std::string* name{};      // the last of them
+  std::string name{};             // of the last member, if it is an object
+  std::set<std::string> names{};  // of all its members
 };
 
 /// The Error for the first duplicate name in a text that is JSON: nlohmann's parser takes the last
@@ -1483,14 +1486,13 @@ inline std::optional<Error> first_duplicate(std::string_view text) {
     const std::size_t next = text.find_first_not_of(white_space);
     if (next == std::string_view::npos || text[next] != ':') continue;
     OpenValue& object = open.back();
-    const auto [name, is_new] = object.names.emplace(string.value);
-    object.name = &*name;
-    if (is_new) continue;
+    object.name = string.value;
+    if (object.names.insert(object.name).second) continue;
     std::string pointer;
     for (const OpenValue& value : open) {
-      pointer += detail::pointer_step(value.is_array ? std::to_string(value.index) : *value.name);
+      pointer += detail::pointer_step(value.is_array ? std::to_string(value.index) : value.name);
     }
-    return detail::duplicate_member(*name, pointer);
+    return detail::duplicate_member(object.name, pointer);
   }
   return {};
 }
@@ -1520,18 +1522,19 @@ inline std::string parser_message(const nlohmann::json::exception& reason) {
     const std::size_t found = message.find(before);
     if (found == std::string::npos) continue;
     const std::size_t begin = found + before.size();
-    std::size_t end = message.rfind("; expected ");
-    // The text may have these words too; with nlohmann's, the message is soon at its end.
-    const bool is_nlohmanns = end != std::string::npos && end > begin && message.size() - end < 40;
-    if (!is_nlohmanns) end = message.size();
+    std::size_t end = message.size();
+    // The token may have these words too. After nlohmann's, few are left.
+    const std::size_t quote = message.rfind("'; expected ");
+    const bool is_nlohmanns = quote != std::string::npos && message.size() - quote < 40;
+    if (is_nlohmanns && quote > begin) end = quote + 1;
     const std::string token = message.substr(begin + 1, end - begin - 2);
     return message.replace(begin, end - begin, detail::quoted(token));
   }
   return message;
 }
 
-/// The Error for a text that is not JSON. Its beginning is quoted if no value begins there: it is
-/// empty, or has a line of a log before the document.
+/// The Error for a text that is not JSON. Its beginning is quoted if neither an object nor an array
+/// begins there: it may be empty, or have a line of a log before the document.
 inline Error syntax_error(std::string_view text, const nlohmann::json::parse_error& reason) {
   const std::size_t begin = text.substr(0, 3) == byte_order_mark ? 3 : 0;
   const std::size_t first = text.find_first_not_of(white_space, begin);
@@ -1761,7 +1764,7 @@ bool read_text(std::string_view text, T& value) {
 //   start_array(), element(), end_array()        element() is the sink for the next element
 //   start_object(), member(name), end_object()   member() is the sink for the value of that member
 //
-// Uses Text and Messages.
+// Uses Text, Messages and Mistakes, and of Reading the names of the statuses.
 
 namespace detail {
 
@@ -2038,8 +2041,7 @@ class DocumentSink {
 //
 // Three classes do the work: a Place is a name in an open directory, a Temporary is a file beside
 // it that takes its name in the end or deletes itself, a LockedFile is the file that has the name,
-// under a lock. A step that fails throws a Failure; only in_file() knows the path. Uses parse() and
-// dump().
+// under a lock. A step that fails throws a Failure; only in_file() knows the path.
 
 #ifndef _WIN32
 
@@ -2268,7 +2270,7 @@ struct Access {
 inline constexpr Errnos no_list{ENODATA, ENOTSUP, ENOSYS};
 inline constexpr const char* list_attribute = "system.posix_acl_access";
 
-/// Adds the list of an open file. If that can't be read, nobody knows whom it refuses.
+/// Adds the list of an open file. If that can't be read, whom it refuses is unknown.
 inline void add_list(Access& access, int file) {
   constexpr std::size_t size = 65536;  // XATTR_SIZE_MAX
   const std::unique_ptr<char[]> bytes(new char[size]);
@@ -2280,7 +2282,9 @@ inline void add_list(Access& access, int file) {
   }
   const int error = errno;
   if (detail::is_one_of(error, no_list)) return;
-  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot read the list", error};
+  if (!detail::is_one_of(error, refusals)) {
+    throw Failure{"cannot read the access control list", error};
+  }
   access.take_from_group_and_others();
 }
 
@@ -2288,14 +2292,16 @@ inline void add_list(Access& access, int file) {
 /// list of its directory. Returns whether that could be done.
 inline bool set_list(int file, const std::string& list) {
   if (!list.empty()) {
-    return detail::succeeds("cannot set the list", refusals, [&] {
+    return detail::succeeds("cannot set the access control list", refusals, [&] {
       return ::fsetxattr(file, list_attribute, list.data(), list.size(), 0);
     });
   }
   if (detail::uninterrupted([&] { return ::fremovexattr(file, list_attribute); }) == 0) return true;
   const int error = errno;
   if (detail::is_one_of(error, no_list)) return true;
-  if (!detail::is_one_of(error, refusals)) throw Failure{"cannot remove the list", error};
+  if (!detail::is_one_of(error, refusals)) {
+    throw Failure{"cannot remove the access control list", error};
+  }
   return false;
 }
 
@@ -2351,7 +2357,8 @@ class Temporary {
   ~Temporary() { remove(); }
 
   /// Gives the file the access that an old one had, as far as the process may, and at no time more.
-  /// The owner comes last: the owner of a file may do the rest without further privileges.
+  /// The owner of a file may set the rest without further privileges, so the owner comes last, and
+  /// only then what of the mode the owner until then must not have had.
   void take_over(Access old) {
     const struct stat now = detail::status_of("cannot look at the temporary", file_);
     const bool has_owner = now.st_uid == old.owner;
@@ -2438,7 +2445,7 @@ class LockedFile {
   [[nodiscard]] std::string text() const { return detail::text_to_end(file_); }
 
   /// Puts another file in its place, with the same access, unless something else is there by now.
-  /// This one stays open, so that no other file can have its number.
+  /// This one stays open, so that no new file can have its inode number.
   void replace(std::string_view text) const {
     std::optional<Access> access;
     if (!place_.is_shared_and_sticky()) access = detail::access_of_open_file(file_);
