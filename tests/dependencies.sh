@@ -9,7 +9,7 @@ has_header() {
     ${CXX:-c++} -std=c++17 -E -x c++ - >/dev/null 2>&1
 }
 
-# Installs what is missing of a C++17 compiler, CMake 3.16, make and nlohmann/json, and with
+# Installs what is missing of a C++17 compiler, CMake 3.18, make and nlohmann/json, and with
 # `need_build_tools tests` of Catch2 and pkg-config too. It does so with apt-get, through sudo if the
 # user is not root. If it cannot, it names the packages, and fails unless CMake can download them.
 need_build_tools() {
