@@ -32,6 +32,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <map>
@@ -103,8 +104,8 @@ struct State {
   std::string other_status{};
 
   /// "pid": the ID of the container process, an integer of 32 bits. Runtimes also write 0 and -1
-  /// for no process: look before you pass it to kill(). In a container's PID namespace it is
-  /// another one than outside. Absent or null: none. Not written if it is none.
+  /// for no process: look before you pass it to kill(). Inside the container's PID namespace the
+  /// number differs. Absent or null: none. Not written if it is none.
   std::optional<std::int32_t> pid{};
 
   /// "bundle": the absolute path to the container's bundle directory.
@@ -125,8 +126,8 @@ inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 ///
 /// Receive both with recvmsg(), and call parse() with all text so far after each message: some
 /// runtimes keep the connection open, and the text may come in parts. A connection brings one
-/// document. On an Error read on, up to a limit of size and time. Descriptors come with any of the
-/// messages; `fds` may have more or fewer names than descriptors came, and need not have the
+/// document. On an Error, keep receiving, up to a limit of size and time. Descriptors come with any
+/// of the messages; `fds` may have more or fewer names than descriptors came, and need not have the
 /// listener's.
 struct ContainerProcessState {
   /// "ociVersion": the version of the specification that the document complies with.
@@ -182,7 +183,7 @@ struct ContainerProcessState {
 ///
 /// Failures of the operating system are std::filesystem::filesystem_error instead: code() is the
 /// errno, and path1() is the path as it was given, or /dev/fd/N for a descriptor N. Its what() has
-/// the path as it is.
+/// the path unescaped.
 class Error : public nlohmann::json::exception {
  public:
   /// For conversions of your own: `pointer` is the JSON Pointer of the wrong value, relative to the
@@ -215,9 +216,9 @@ class Error : public nlohmann::json::exception {
 /// than white space behind it (a byte order mark may begin it); for a duplicate name in any object
 /// (RFC 7493, section 2.3); for a wrong type, an empty status, an integer out of range or written
 /// as 42.0 or 1e2; and for a required member that is absent. Of several errors in the types, the
-/// first by name is reported. An exception of nlohmann's from a from_json of yours becomes an
-/// Error; other exceptions go through. A document of thousands of levels can exhaust the stack if T
-/// is or has a nlohmann::json, or has itself as a member; members that are ignored cannot.
+/// one whose name sorts first is reported. An exception of nlohmann's from a from_json of yours
+/// becomes an Error; other exceptions go through. A document of thousands of levels can exhaust the
+/// stack if T has a nlohmann::json or itself as a member; members that are ignored cannot.
 template <class T = State>
 [[nodiscard]] T parse(std::string_view text);
 
@@ -260,9 +261,8 @@ template <class T = State>
 /// thread or process, sees one whole document, also after a crash or a power cut.
 ///
 /// Who may open the file afterwards:
-/// - A new file gets the mode 0600 less the umask, and an access control list if its directory
-/// gives
-///   one to new files.
+/// - A new file gets the mode 0600 less the umask. It gets an access control list if its directory
+///   gives one to new files.
 /// - An existing file keeps its group, mode (with the sticky bit, but never set-user-ID and
 ///   set-group-ID) and owner, as far as the process may set them. On Linux it also keeps its access
 ///   control list if its mode gives its group or others anything.
@@ -303,9 +303,9 @@ void create(const T& value, const std::filesystem::path& path);
 /// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
 /// there is no file; if the name means another file, because of a save() or a rename in between, it
 /// throws ESTALE. Then what is there stays, and you may call it again, if `change` has no side
-/// effects. Between that last look and the rename are microseconds that no call of POSIX closes,
-/// and a writer that changes the file in place is not noticed. To hold a lock over several saves,
-/// lock a file of your own that is never deleted.
+/// effects. A race of microseconds remains between that last look and the rename, as no call of
+/// POSIX does both, and a writer that changes the file in place is not noticed. To hold a lock over
+/// several saves, lock a file of your own that is never deleted.
 ///
 /// Throws as load() and save() do; the directory must be readable even if nothing is saved. An
 /// update of the same file inside `change` would wait for itself. Whoever may open the file may
@@ -337,7 +337,7 @@ void save(const T& value, int descriptor);
 
 // ==== Your own types ============================================================================
 //
-// A struct joins in with a list of its members. Everything in this file works for it then, as
+// To use a struct of your own, list its members. Everything in this file works for it then, as
 // strictly and as fast as for a State:
 //
 //   struct Container : oci::State {
@@ -411,8 +411,8 @@ inline constexpr auto members = nullptr;
 ///       std::array<std::string_view, 2>{"id", "status"};
 ///
 /// If one is absent, reading throws Error with the pointer of the object: `expected a member named
-/// "status", found none`; and so does writing if it is none. A null counts as there, and is judged
-/// by the type of the member: a required std::optional may still be none when it was read. A
+/// "status", found none`; and so does writing if it is none. A null counts as present, and is
+/// judged by the type of the member: a required std::optional may still be none when it was read. A
 /// derived type does not inherit the names of its base. A name that is not in the list makes every
 /// document refused.
 template <class T>
@@ -487,8 +487,8 @@ template <class T, if_has_members<T> = 0>
   return !(left == right);
 }
 
-/// Prints the JSON text, with U+FFFD for what is not UTF-8, or why there is none. For a failed
-/// assertion and the like: the text may have characters that move a terminal's cursor.
+/// Prints the JSON text, with U+FFFD for what is not UTF-8, or the message of the Error. For a
+/// failed assertion and the like: the text may have characters that move a terminal's cursor.
 template <class T, if_has_members<T> = 0>
 std::ostream& operator<<(std::ostream& out, const T& value);
 
@@ -636,7 +636,8 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
     if ((bytes & 0x80U) == 0) {
       const std::size_t size = detail::plain_ascii_size(bytes);
       index += size;
-      if (size < 8 && (bytes >> 8 * size & 0x80U) == 0) return index;
+      if (size == 8) continue;
+      if ((bytes >> 8 * size & 0x80U) == 0) return index;
     } else {
       const std::size_t size = detail::multibyte_size(bytes);
       if (size == 0) return index;
@@ -781,7 +782,7 @@ class Buffer {
  public:
   [[nodiscard]] std::string_view text() const { return {bytes_.data(), size_}; }
 
-  /// The text, of which nothing is left here.
+  /// The text. After that, the buffer is of no use.
   [[nodiscard]] std::string take() {
     bytes_.resize(size_);
     return std::move(bytes_);
@@ -1064,6 +1065,11 @@ inline constexpr bool has_call_template<
     std::void_t<decltype(detail::first_parameter(&Callable::template operator()<Arguments...>))>,
     Callable, Arguments...> = true;
 
+template <class Callable>
+inline constexpr bool is_reference_wrapper = false;
+template <class Function>
+inline constexpr bool is_reference_wrapper<std::reference_wrapper<Function>> = true;
+
 /// Stands for a type.
 template <class T>
 struct TypeOf {
@@ -1074,7 +1080,10 @@ struct TypeOf {
 /// and with `Others`. Object& also if that can't be told, as of overloads.
 template <class Callable, class Object, class... Others>
 constexpr auto parameter_of() {
-  if constexpr (std::is_pointer_v<Callable>) {
+  if constexpr (is_reference_wrapper<Callable>) {  // as of std::ref()
+    using Function = std::decay_t<typename Callable::type>;
+    return detail::parameter_of<Function, Object, Others...>();
+  } else if constexpr (std::is_pointer_v<Callable>) {
     return TypeOf<FirstParameter<Callable>>{};
   } else if constexpr (has_call_operator<Callable>) {
     return TypeOf<FirstParameter<decltype(&Callable::operator())>>{};
@@ -1144,8 +1153,8 @@ std::optional<std::string_view> first_absent(const T& object, IsThere is_there) 
 // two sources:
 //
 // - TextSource is a place in a JSON text. It is fast: no document is made on the way from the text
-//   to the struct. It knows the JSON that people and programs write. At anything else, right or
-//   wrong, it gives up by returning false, and never throws for what the text says.
+//   to the struct. It knows the JSON that people and programs write. At anything that it does not
+//   accept, it gives up by returning false, and never throws for what the text says.
 // - DocumentSource is a value in a document, a nlohmann::json. nlohmann's parser knows everything
 //   about JSON and has the words for what is wrong with it. This source throws the Error.
 //
@@ -1509,8 +1518,8 @@ inline Error error_at(std::string_view text, std::size_t position, const std::st
   return {"", detail::line_and_column(text, position) + ": " + message};
 }
 
-/// nlohmann's message without what this header says better, and with what it quotes of the text
-/// cut:
+/// nlohmann's message without what this header says better. What it quotes of the text is cut. As
+/// in
 /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
 /// value - invalid literal; last read: 'x'; expected '}'", or "[json.exception.out_of_range.406]
 /// number overflow parsing '1e999'".
@@ -1523,7 +1532,7 @@ inline std::string parser_message(const nlohmann::json::exception& reason) {
     if (found == std::string::npos) continue;
     const std::size_t begin = found + before.size();
     std::size_t end = message.size();
-    // The token may have these words too. After nlohmann's, few are left.
+    // nlohmann says in a few words what was expected. (The text may have words like these, too.)
     const std::size_t quote = message.rfind("'; expected ");
     const bool is_nlohmanns = quote != std::string::npos && message.size() - quote < 40;
     if (is_nlohmanns && quote > begin) end = quote + 1;
@@ -1569,8 +1578,8 @@ template <class Json>
   return document;
 }
 
-/// The T that a text holds which the text source does not know, or the Error in it. This is slower,
-/// and rarely done.
+/// Finds the Error in a text that the text source refused. Reads what that source cannot, too:
+/// documents, and types that cannot be made first and read into then.
 template <class T>
 T parse_by_document(std::string_view text) {
   using Json = ReadDocument<T>;
@@ -2678,8 +2687,8 @@ T update(const std::filesystem::path& path, Change change) {
   static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
                 "oci/state.hpp: change must return nothing, or a bool: false for nothing to save");
   using Parameter = detail::ParameterOf<Change, T>;
-  constexpr bool only_looks = std::is_reference_v<Parameter> && !std::is_void_v<Result>;
-  static_assert(only_looks || detail::can_change<Parameter>,
+  constexpr bool may_only_look = std::is_reference_v<Parameter> && !std::is_void_v<Result>;
+  static_assert(may_only_look || detail::can_change<Parameter>,
                 "oci/state.hpp: change must take its T by reference, as in [](oci::State& state)");
   const auto file = detail::in_file("oci::update", path, [&] { return detail::LockedFile(path); });
   T value = detail::in_file("oci::update", path, [&] { return oci::parse<T>(file.text()); });

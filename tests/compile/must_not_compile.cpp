@@ -170,6 +170,9 @@ int main() {
   update(ChangeCopy{});
 #elif defined CASE_change_by_std_function             // change must take its T by reference
   update(std::function<void(oci::State)>{});
+#elif defined CASE_change_by_std_ref                  // change must take its T by reference
+  ChangeCopy copy;
+  update(std::ref(copy));
 #elif defined CASE_change_result                      // change must return nothing
   update([](oci::State&) { return 1; });
 
