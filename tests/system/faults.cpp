@@ -143,14 +143,24 @@ int fake_fchmod(int file, mode_t mode) {
 
 int fake_fstat(int file, struct stat* status) __asm__("fstat");
 int fake_fstat(int file, struct stat* status) {
-  return intercept("fstat", [&] { return real<decltype(fake_fstat)>("fstat")(file, status); });
+  return intercept("fstat", [&] {
+#ifdef _STAT_VER  // The C library has no such function before glibc 2.33, but in line.
+    return ::__fxstat(_STAT_VER, file, status);
+#else
+    return real<decltype(fake_fstat)>("fstat")(file, status);
+#endif
+  });
 }
 
 int fake_fstatat(int directory, const char* name, struct stat* status,
                  int flags) __asm__("fstatat");
 int fake_fstatat(int directory, const char* name, struct stat* status, int flags) {
   return intercept("fstatat", [&] {
+#ifdef _STAT_VER
+    return ::__fxstatat(_STAT_VER, directory, name, status, flags);
+#else
     return real<decltype(fake_fstatat)>("fstatat")(directory, name, status, flags);
+#endif
   });
 }
 
