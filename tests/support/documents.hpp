@@ -77,7 +77,10 @@ class Speller {
   }
 
   Tokens tokens_of(const std::string& value) { return {string(value)}; }
-  Tokens tokens_of(const std::filesystem::path& value) { return {string(value.u8string())}; }
+  Tokens tokens_of(const std::filesystem::path& value) {
+    const auto text = value.u8string();  // a std::string in C++17, no longer in C++20
+    return {string(std::string(text.begin(), text.end()))};
+  }
 
   Tokens tokens_of(const oci::NamedStatus<const oci::ContainerState, const std::string>& value) {
     const bool is_other = value.status == oci::ContainerState::other;
