@@ -563,16 +563,23 @@ inline bool is_little_endian() {
   return first == 1;
 }
 
-/// The eight bytes of `text` from `index` on. If it ends before, quotes follow, which end a
-/// string.
-inline std::uint64_t eight_bytes(std::string_view text, std::size_t index) {
-  std::uint64_t bytes = detail::eight_of('"');
-  if (text.size() - index >= 8 && detail::is_little_endian()) {
-    std::memcpy(&bytes, text.data() + index, 8);
-    return bytes;
+/// The eight bytes from there on.
+inline std::uint64_t load_eight(const char* from) {
+  std::uint64_t bytes = 0;
+  if (detail::is_little_endian()) {
+    std::memcpy(&bytes, from, 8);
+  } else {
+    for (std::size_t i = 8; i > 0; --i) bytes = bytes << 8U | detail::byte_of(from[i - 1]);
   }
-  const std::size_t end = std::min<std::size_t>(text.size(), index + 8);
-  for (std::size_t i = end; i > index; --i) bytes = bytes << 8U | detail::byte_of(text[i - 1]);
+  return bytes;
+}
+
+/// The first eight bytes of `text`, or if it is shorter, all of it and then quotes, which end a
+/// string.
+inline std::uint64_t first_eight(std::string_view text) {
+  if (text.size() >= 8) return detail::load_eight(text.data());
+  std::uint64_t bytes = detail::eight_of('"');
+  for (std::size_t i = text.size(); i > 0; --i) bytes = bytes << 8U | detail::byte_of(text[i - 1]);
   return bytes;
 }
 
@@ -621,7 +628,7 @@ constexpr std::size_t multibyte_size(std::uint64_t bytes) {
 /// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
 inline std::size_t character_size(std::string_view text) {
   if (text.empty()) return 0;
-  return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::eight_bytes(text, 0));
+  return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::first_eight(text));
 }
 
 /// The size of the characters at the beginning of `text` that stand for themselves. On the way
@@ -631,23 +638,18 @@ template <class Copy>
 std::size_t visit_plain(std::string_view text, Copy copy) {
   std::size_t index = 0;
   while (text.size() - index >= 8) {
-    const std::uint64_t bytes = detail::eight_bytes(text, index);
+    const std::uint64_t bytes = detail::load_eight(text.data() + index);
     copy.eight(index);
-    if ((bytes & 0x80U) == 0) {
-      const std::size_t size = detail::plain_ascii_size(bytes);
-      index += size;
-      if (size == 8) continue;
-      if ((bytes >> 8 * size & 0x80U) == 0) return index;
-    } else {
-      const std::size_t size = detail::multibyte_size(bytes);
-      if (size == 0) return index;
-      index += size;
-    }
+    const bool is_ascii = (bytes & 0x80U) == 0;
+    const std::size_t size =
+        is_ascii ? detail::plain_ascii_size(bytes) : detail::multibyte_size(bytes);
+    if (size == 0) return index;
+    index += size;
   }
   // Less than eight bytes are left. With some that were looked at before they are eight again.
   if (index < text.size() && text.size() >= 8) {
     const std::size_t last = text.size() - 8;
-    if (detail::plain_ascii_size(detail::eight_bytes(text, last)) == 8) {
+    if (detail::plain_ascii_size(detail::load_eight(text.data() + last)) == 8) {
       copy.eight(last);
       return text.size();
     }
@@ -658,7 +660,7 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
       ++index;
     }
     const std::size_t size =
-        index < text.size() ? detail::multibyte_size(detail::eight_bytes(text, index)) : 0;
+        index < text.size() ? detail::multibyte_size(detail::first_eight(text.substr(index))) : 0;
     if (size == 0) return index;
     for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
   }
