@@ -640,11 +640,16 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
   while (text.size() - index >= 8) {
     const std::uint64_t bytes = detail::load_eight(text.data() + index);
     copy.eight(index);
-    const bool is_ascii = (bytes & 0x80U) == 0;
-    const std::size_t size =
-        is_ascii ? detail::plain_ascii_size(bytes) : detail::multibyte_size(bytes);
-    if (size == 0) return index;
-    index += size;
+    if ((bytes & 0x80U) == 0) {
+      const std::size_t size = detail::plain_ascii_size(bytes);
+      index += size;
+      if (size == 8) continue;
+      if ((bytes >> 8 * size & 0x80U) == 0) return index;
+    } else {
+      const std::size_t size = detail::multibyte_size(bytes);
+      if (size == 0) return index;
+      index += size;
+    }
   }
   // Less than eight bytes are left. With some that were looked at before they are eight again.
   if (index < text.size() && text.size() >= 8) {
