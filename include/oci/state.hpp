@@ -7,7 +7,7 @@
 // How to read this file: the sections Types, Error, Functions and Your own types, up to the line
 // "Machinery", are all that a user may call, specialise or catch, with every rule. The sections
 // after that line implement them, each with the help of those before it: Text, Messages, Mistakes,
-// Reading, Writing, Files, Definitions.
+// Members, Reading, Writing, Files, Definitions.
 
 #ifndef OCI_STATE_HPP
 #define OCI_STATE_HPP
@@ -165,7 +165,7 @@ struct ContainerProcessState {
 }
 
 /// The name of the state's status as a document has it: `other_status` if the status is `other`. A
-/// runtime chose that name, so quote it in a log, for example with dump(status_name(state)).
+/// runtime chose that name: dump(status_name(state)) quotes it for a log, in one line.
 [[nodiscard]] inline std::string status_name(const State& state) {
   if (state.status == ContainerState::other) return state.other_status;
   return std::string(oci::to_string(state.status));
@@ -299,7 +299,7 @@ void create(const T& value, const std::filesystem::path& path);
 /// container, delete its file in `change` and return false.
 ///
 /// Updates of a file exclude each other, in all threads and processes, for as long as only updates
-/// replace the file: they lock it with flock(). An update does not overwrite what it has not read.
+/// replace the file: they lock it with flock(). Before it saves, an update looks at the name again.
 /// If the name is gone when it is about to save, it throws ENOENT, as it does before `change` if
 /// there is no file; if the name means another file, because of a save() or a rename in between, it
 /// throws ESTALE. Then what is there stays, and you may call it again, if `change` has no side
@@ -487,8 +487,8 @@ template <class T, if_has_members<T> = 0>
   return !(left == right);
 }
 
-/// Prints the JSON text, with U+FFFD for what is not UTF-8, or the message of the Error. For a
-/// failed assertion and the like: the text may have characters that move a terminal's cursor.
+/// Prints the JSON text, with U+FFFD for what is not UTF-8, or what() of the Error. For a failed
+/// assertion and the like: the text may have characters that move a terminal's cursor.
 template <class T, if_has_members<T> = 0>
 std::ostream& operator<<(std::ostream& out, const T& value);
 
@@ -631,6 +631,21 @@ inline std::size_t character_size(std::string_view text) {
   return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::first_eight(text));
 }
 
+/// As visit_plain() does, from `index` on, one character after the other.
+template <class Copy>
+std::size_t visit_plain_rest(std::string_view text, std::size_t index, Copy copy) {
+  for (;;) {
+    while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
+      copy.one(index);
+      ++index;
+    }
+    const std::size_t size =
+        index < text.size() ? detail::multibyte_size(detail::first_eight(text.substr(index))) : 0;
+    if (size == 0) return index;
+    for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
+  }
+}
+
 /// The size of the characters at the beginning of `text` that stand for themselves. On the way
 /// `copy` copies them: all eight bytes, before it is known how many of them count, as that is
 /// faster.
@@ -659,16 +674,7 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
       return text.size();
     }
   }
-  for (;;) {
-    while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
-      copy.one(index);
-      ++index;
-    }
-    const std::size_t size =
-        index < text.size() ? detail::multibyte_size(detail::first_eight(text.substr(index))) : 0;
-    if (size == 0) return index;
-    for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
-  }
+  return detail::visit_plain_rest(text, index, copy);
 }
 
 struct CopyNothing {
@@ -1129,6 +1135,14 @@ constexpr bool lists_by_reference() {
   return is_reference;
 }
 
+}  // namespace detail
+
+// ==== Members ===================================================================================
+//
+// How the lists of members are called. Used by Reading, Writing and operator==.
+
+namespace detail {
+
 /// Calls `visit` with the name and the value of each member of the object's list.
 template <class T, class Visit>
 void visit_members(T& object, Visit visit) {
@@ -1178,7 +1192,7 @@ std::optional<std::string_view> first_absent(const T& object, IsThere is_there) 
 //   skip()                passes over a value that no rule wants
 //   convert(value)        has nlohmann convert the value
 //
-// Uses Text, Messages and Mistakes.
+// Uses Text, Messages, Mistakes and Members.
 
 namespace detail {
 
@@ -1780,7 +1794,7 @@ bool read_text(std::string_view text, T& value) {
 //   start_array(), element(), end_array()        element() is the sink for the next element
 //   start_object(), member(name), end_object()   member() is the sink for the value of that member
 //
-// Uses Text, Messages and Mistakes, and of Reading the names of the statuses.
+// Uses Text, Messages, Mistakes and Members, and of Reading the names of the statuses.
 
 namespace detail {
 
@@ -2374,7 +2388,8 @@ class Temporary {
 
   /// Gives the file the access that an old one had, as far as the process may, and at no time more.
   /// The owner of a file may set the rest without further privileges, so the owner comes last, and
-  /// only then what of the mode the owner until then must not have had.
+  /// then what the old owner did not have and others did. (A list brings its mode with it, for the
+  /// moment until the next call: an old owner may see that who could have set it.)
   void take_over(Access old) {
     const struct stat now = detail::status_of("cannot look at the temporary", file_);
     const bool has_owner = now.st_uid == old.owner;
@@ -2382,7 +2397,7 @@ class Temporary {
     if (!old.is_shared()) {  // so the group matters to nobody, and can go with the owner
       if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
       if (has_owner && has_group) return;
-      if (give_to(old.owner, old.group)) return;
+      if (give_to(old.owner, old.group)) return;  // else each alone
       const bool got_group = !has_group && give_to(same_owner, old.group);
       if (!has_owner && !got_group) give_to(old.owner, same_group);
       return;
