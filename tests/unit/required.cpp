@@ -123,7 +123,7 @@ inline constexpr auto oci::members<owed::Wide> = [](auto& wide, auto member) {
   }
 };
 template <>
-inline constexpr auto oci::required<owed::Wide> = std::array<std::string_view, 2>{"99", "70"};
+inline constexpr auto oci::required<owed::Wide> = std::array<std::string_view, 3>{"99", "64", "63"};
 
 template <>
 inline constexpr auto oci::members<owed::Misspelt> =
@@ -189,9 +189,11 @@ TEST_CASE(
   check_refused<owed::Process>("{}", "", absent("args"));
   check_refused<owed::Process>(R"({"args":[]})", "", absent("pid"));
   check_refused<owed::Wide>("{}", "", absent("99"));
-  check_refused<owed::Wide>(R"({"99":1})", "", absent("70"));
+  check_refused<owed::Wide>(R"({"99":1})", "", absent("64"));
+  check_refused<owed::Wide>(R"({"0":1,"63":1,"99":1})", "", absent("64"));
+  check_refused<owed::Wide>(R"({"64":1,"99":1})", "", absent("63"));
   check_refused<owed::Wide>(R"({"0":1,"6":1,"69":1,"71":1,"98":1})", "", absent("99"));
-  CHECK(parse<owed::Wide>(R"({"70":1,"99":2})").values[99] == 2);
+  CHECK(parse<owed::Wide>(R"({"63":1,"64":1,"99":2})").values[99] == 2);
 }
 
 TEST_CASE("An error of a member that is there comes before a required member that is not") {
