@@ -11,7 +11,8 @@ and not in a sample. Left out are types, template arguments, `if constexpr`, sta
 arguments, enumerators, deleted functions, preprocessor lines, and code for Windows.
 
 A mutant is killed if a test fails, crashes or hangs. One that does not compile is no mutant.
-Equivalent mutants, which no test can notice, are listed in mutate_equivalent.txt with the reason.
+Equivalent mutants, which no test can notice, are listed in mutate_equivalent.txt with the reason. Only
+the quick programs look for them.
 The exit status is 1 if another mutant survives. Run as root, each test has mount and PID namespaces
 of its own, with the file systems read-only: else a wrong save could replace /dev/null.
 
@@ -179,9 +180,9 @@ class Suite:
             shutil.rmtree(box, ignore_errors=True)
         return (names.split()[-1], how) if how else None
 
-    def killer(self, number):
+    def killer(self, number, slow=True):
         """The program that notices the mutant, and how; None if none does."""
-        for group in [self.quick, *([program] for program in self.slow)]:
+        for group in [self.quick, *([program] for program in self.slow if slow)]:
             found = self.notices(list(group), number)
             if found:
                 program, how = found
@@ -266,7 +267,8 @@ def main():
         print(f"{len(switched)} mutants in one build, after {time.monotonic() - started:.0f} s",
               flush=True)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            killers = pool.map(suite.killer, switched.values())
+            killers = pool.map(lambda mutant: suite.killer(switched[mutant], not reason(mutant)),
+                               switched)
             for mutant, killer in zip(switched, killers):
                 report(mutant, killer)
         for mutant, text in singles.items():
