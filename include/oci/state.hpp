@@ -563,24 +563,24 @@ inline bool is_little_endian() {
   return first == 1;
 }
 
-/// The eight bytes from there on.
-inline std::uint64_t load_eight(const char* from) {
-  std::uint64_t bytes = 0;
-  if (detail::is_little_endian()) {
-    std::memcpy(&bytes, from, 8);
-  } else {
-    for (std::size_t i = 8; i > 0; --i) bytes = bytes << 8U | detail::byte_of(from[i - 1]);
-  }
-  return bytes;
-}
-
-/// The first eight bytes of `text`, or if it is shorter, all of it and then quotes, which end a
+/// The bytes of `text`, which are at most eight. If they are fewer, quotes follow, which end a
 /// string.
-inline std::uint64_t first_eight(std::string_view text) {
-  if (text.size() >= 8) return detail::load_eight(text.data());
+inline std::uint64_t joined_bytes(std::string_view text) {
   std::uint64_t bytes = detail::eight_of('"');
   for (std::size_t i = text.size(); i > 0; --i) bytes = bytes << 8U | detail::byte_of(text[i - 1]);
   return bytes;
+}
+
+/// The eight bytes from there on.
+inline std::uint64_t load_eight(const char* from) {
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, from, 8);
+  return detail::is_little_endian() ? bytes : detail::joined_bytes({from, 8});
+}
+
+/// The first eight bytes of `text`, with quotes behind a shorter one.
+inline std::uint64_t first_eight(std::string_view text) {
+  return text.size() >= 8 ? detail::load_eight(text.data()) : detail::joined_bytes(text);
 }
 
 /// How many of the eight bytes, up to the first other one, are ASCII that stands for itself: no
