@@ -69,8 +69,8 @@ echo
 # build PROGRAM [OBJECT]: one of the programs that measure calls.
 build() {
   # shellcheck disable=SC2086  # none or several words
-  "$cxx" -std=c++17 -O2 -falign-functions=64 -falign-loops=64 -DNDEBUG -DFIXTURES="\"$root/tests/fixtures\"" \
-    -I"$root/include" "$here/$1.cpp" ${2-} $rust -o "$scratch/$1"
+  "$cxx" -std=c++17 -O2 -falign-functions=64 -falign-loops=64 -DNDEBUG \
+    -DFIXTURES="\"$root/tests/fixtures\"" -I"$root/include" "$here/$1.cpp" ${2-} $rust -o "$scratch/$1"
 }
 build benchmark "$scratch/replace.o"
 build kinds

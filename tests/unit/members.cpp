@@ -254,21 +254,14 @@ std::string value_message(const std::string& text) {
   return error.message();
 }
 
-/// Whether `text` is read without a document.
-template <class T>
-bool is_read_straight(const std::string& text) {
-  T value{};
-  return oci::detail::read_text(text, value);
-}
-
 }  // namespace
 
 // ---- Lists
 
 TEST_CASE("A list may have more names than the struct has bytes") {
   CHECK(parse<lists::Aliases>(R"({"t":true})").on);
-  CHECK(is_read_straight<lists::Aliases>(R"({"a":false,"t":true})"));
-  CHECK_FALSE(is_read_straight<lists::Aliases>(R"({"t":true,"t":true})"));
+  CHECK(is_read_without_document<lists::Aliases>(R"({"a":false,"t":true})"));
+  CHECK_FALSE(is_read_without_document<lists::Aliases>(R"({"t":true,"t":true})"));
 }
 
 TEST_CASE("What a document has replaces the default of a member, also where it is null") {
@@ -280,7 +273,7 @@ TEST_CASE("What a document has replaces the default of a member, also where it i
           {R"({"list":null,"map":{},"number":null})", {}, {}, {}},
       }));
   CHECK(reading_dispute<Defaults>(text) == "");
-  CHECK(is_read_straight<Defaults>(text));
+  CHECK(is_read_without_document<Defaults>(text));
   const auto value = parse<Defaults>(text);
   CHECK(value.list == list);
   CHECK(value.map == map);
@@ -295,8 +288,8 @@ TEST_CASE("parse and dump know all members of a list, in its order") {
   CHECK(parse<Container>(full_text) == full_container());
   CHECK(parse<Container>(full_text).log->native() == full_container().log->native());
   CHECK(parse<Container>("{}") == Container{});
-  CHECK(is_read_straight<Container>(full_text));
-  CHECK(is_read_straight<Container>(minimal_text));
+  CHECK(is_read_without_document<Container>(full_text));
+  CHECK(is_read_without_document<Container>(minimal_text));
 }
 
 #ifndef _WIN32  // where the header has no load and save
@@ -398,7 +391,8 @@ TEST_CASE("Null is none for an optional, no elements for a vector, an Error for 
   const auto container =
       parse<Container>(R"({"exitCode":null,"log":null,"limits":null,"mounts":null,"ports":null})");
   CHECK(container == Container{});
-  CHECK(is_read_straight<Container>(R"({"exitCode":null,"limits":{"nice":null},"ports":null})"));
+  CHECK(is_read_without_document<Container>(
+      R"({"exitCode":null,"limits":{"nice":null},"ports":null})"));
   for (const std::string name : {"owner", "terminal", "groups"}) {
     CHECK(parse_error<Container>(R"({")" + name + R"(":null})").pointer() == "/" + name);
   }
@@ -504,7 +498,7 @@ TEST_CASE("A list may extend an extended list") {
   const std::string text = full_text.substr(0, full_text.size() - 1) + R"(,"sandbox":"s"})";
   CHECK(oci::dump(pod) == text);
   CHECK(parse<lists::Pod>(text) == pod);
-  CHECK(is_read_straight<lists::Pod>(text));
+  CHECK(is_read_without_document<lists::Pod>(text));
   CHECK(parse<lists::Pod>(text) != parse<lists::Pod>(full_text));
   CHECK(json(pod).get<lists::Pod>() == pod);
 }
@@ -523,7 +517,7 @@ TEST_CASE("A list may have listed types as members, also in vectors and maps") {
                            R"(],"named":{"a":)" + none + "}}";
   CHECK(oci::dump(task) == text);
   CHECK(parse<lists::Task>(text) == task);
-  CHECK(is_read_straight<lists::Task>(text));
+  CHECK(is_read_without_document<lists::Task>(text));
   CHECK(reading_dispute<lists::Task>(text) == "");
   CHECK(writing_dispute(task) == "");
   CHECK(parse_error<lists::Task>(R"({"states":[{},{"annotations":{"a":1}}]})").pointer() ==
