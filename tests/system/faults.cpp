@@ -1087,6 +1087,37 @@ TEST_CASE("create replaces nothing that comes after it looked") {
   CHECK(names(elsewhere.path()).empty());
 }
 
+TEST_CASE("save says which step fails after the file was given back to its owner") {
+  if (::geteuid() != 0) {
+    std::cout << "SKIPPED: fchown(): only root can make files that belong to others\n";
+    return;
+  }
+  const TemporaryDirectory directory;
+  const auto path = directory / "state.json";
+  const auto reset = [&] {
+    write_text(path, document("old"));
+    REQUIRE(::chmod(path.c_str(), 0066) == 0);  // the owner has less than the others
+    REQUIRE(::chown(path.c_str(), old_owner, static_cast<gid_t>(-1)) == 0);
+  };
+  reset();
+  REQUIRE(watch_save({}, path) == 0);
+  const auto from_end = std::find(calls.rbegin(), calls.rend(), "fchmod") - calls.rbegin();
+  const Script now = fails_with(EIO, calls.size() - 1 - static_cast<std::size_t>(from_end));
+  REQUIRE(now.call > find(calls, "fchown"));
+  reset();
+  std::string what;
+  CHECK(watch(now, path, [&] {
+          try {
+            oci::save(state_of("new"), path);
+          } catch (const fs::filesystem_error& failure) {
+            what = failure.what();
+          }
+        }) == 0);
+  CHECK(what.find("oci::save: cannot set the permissions") != std::string::npos);
+  CHECK(read_text(path) == document("old"));
+  CHECK(names(directory.path()) == Names{"state.json"});
+}
+
 TEST_CASE("create looks first, and makes no other call if there is a file") {
   Target target(Task::create);
   target.reset();
