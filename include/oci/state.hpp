@@ -502,8 +502,8 @@ inline std::ostream& operator<<(std::ostream& out, ContainerState status) {
 // ==== Text ======================================================================================
 //
 // What a JSON string is made of, for both directions: characters that stand for themselves, and
-// escapes. For what is wrong, the functions here return a value that says so; the callers
-// have the messages. Used by Messages, Reading and Writing.
+// escapes. For what is wrong, the functions here return a value that says so; the callers have the
+// messages. Used by Messages, Reading and Writing.
 
 namespace detail {
 
@@ -563,10 +563,9 @@ inline bool is_little_endian() {
   return first == 1;
 }
 
-/// The bytes of `text`, which are at most eight. If they are fewer, quotes follow, which end a
-/// string.
+/// The bytes of `text`, which are at most eight. If they are fewer, zeros follow.
 inline std::uint64_t joined_bytes(std::string_view text) {
-  std::uint64_t bytes = detail::eight_of('"');
+  std::uint64_t bytes = 0;
   for (std::size_t i = text.size(); i > 0; --i) bytes = bytes << 8U | detail::byte_of(text[i - 1]);
   return bytes;
 }
@@ -578,7 +577,7 @@ inline std::uint64_t load_eight(const char* from) {
   return detail::is_little_endian() ? bytes : detail::joined_bytes({from, 8});
 }
 
-/// The first eight bytes of `text`, with quotes behind a shorter one.
+/// The first eight bytes of `text`, with zeros behind a shorter one.
 inline std::uint64_t first_eight(std::string_view text) {
   return text.size() >= 8 ? detail::load_eight(text.data()) : detail::joined_bytes(text);
 }
@@ -1527,20 +1526,18 @@ inline std::optional<Error> first_duplicate(std::string_view text) {
   return {};
 }
 
-/// The line and the column of a byte, of which `position` is the number, counted from 1.
-inline std::string line_and_column(std::string_view text, std::size_t position) {
+/// An Error with the line and the column of a byte, of which `position` is the number, counted
+/// from 1.
+inline Error error_at(std::string_view text, std::size_t position, const std::string& message) {
   const std::string_view before = text.substr(0, position - 1);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
-  return "line " + std::to_string(line) + ", column " + std::to_string(position - line_begin);
+  const std::size_t column = position - line_begin;
+  return {"",
+          "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message};
 }
 
-inline Error error_at(std::string_view text, std::size_t position, const std::string& message) {
-  return {"", detail::line_and_column(text, position) + ": " + message};
-}
-
-/// nlohmann's message without what this header says better. What it quotes of the text is cut. As
-/// in
+/// nlohmann's message without what this header says better, and with what it quotes cut. It may be
 /// "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error while parsing
 /// value - invalid literal; last read: 'x'; expected '}'", or "[json.exception.out_of_range.406]
 /// number overflow parsing '1e999'".
@@ -1566,7 +1563,8 @@ inline std::string parser_message(const nlohmann::json::exception& reason) {
 /// The Error for a text that is not JSON. Its beginning is quoted if neither an object nor an array
 /// begins there: it may be empty, or have a line of a log before the document.
 inline Error syntax_error(std::string_view text, const nlohmann::json::parse_error& reason) {
-  const std::size_t begin = text.substr(0, 3) == byte_order_mark ? 3 : 0;
+  const std::string_view mark = byte_order_mark;
+  const std::size_t begin = text.substr(0, mark.size()) == mark ? mark.size() : 0;
   const std::size_t first = text.find_first_not_of(white_space, begin);
   if (first == std::string_view::npos) {
     return detail::error_at(text, text.size() + 1, "expected JSON text, found nothing");
@@ -2387,9 +2385,10 @@ class Temporary {
   ~Temporary() { remove(); }
 
   /// Gives the file the access that an old one had, as far as the process may, and at no time more.
-  /// The owner of a file may set the rest without further privileges, so the owner comes last, and
-  /// then what the old owner did not have and others did. (A list brings its mode with it, for the
-  /// moment until the next call: an old owner may see that who could have set it.)
+  /// The owner comes last, because the owner of a file may set the rest without further privileges.
+  /// What the others have and the old owner has not comes after that: until then, the old owner is
+  /// one of the others. (A list brings all of it, but only until the next call narrows the mode; an
+  /// old owner could have taken it anyway.)
   void take_over(Access old) {
     const struct stat now = detail::status_of("cannot look at the temporary", file_);
     const bool has_owner = now.st_uid == old.owner;
