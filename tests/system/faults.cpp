@@ -271,6 +271,20 @@ int watch_update(const Script& now, const fs::path& path) {
   return watch(now, path, [&] { oci::update(path, [](oci::State& state) { state.id = "new"; }); });
 }
 
+/// What the filesystem_error says that `call` throws.
+template <class Call>
+std::string message_of(const Script& now, const fs::path& path, Call call) {
+  std::string what;
+  CHECK(watch(now, path, [&] {
+          try {
+            call();
+          } catch (const fs::filesystem_error& failure) {
+            what = failure.what();
+          }
+        }) == 0);
+  return what;
+}
+
 /// Calls `call` once, after the first system call of that name.
 class After {
  public:
@@ -888,6 +902,10 @@ TEST_CASE("update opens the file for writing where flock() wants that, as on NFS
   CHECK(target.run(now) == EBADF);
   target.check(false);
   CHECK(open_descriptors() == descriptors);
+  const auto what = message_of(now, target.path(), [&] {
+    oci::update(target.path(), [](oci::State& state) { state.id = "new"; });
+  });
+  CHECK(what.find("oci::update: cannot lock") != std::string::npos);
 }
 
 TEST_CASE("update looks again at a file that it had to open twice") {
@@ -1105,14 +1123,7 @@ TEST_CASE("save says which step fails after the file was given back to its owner
   const Script now = fails_with(EIO, calls.size() - 1 - static_cast<std::size_t>(from_end));
   REQUIRE(now.call > find(calls, "fchown"));
   reset();
-  std::string what;
-  CHECK(watch(now, path, [&] {
-          try {
-            oci::save(state_of("new"), path);
-          } catch (const fs::filesystem_error& failure) {
-            what = failure.what();
-          }
-        }) == 0);
+  const auto what = message_of(now, path, [&] { oci::save(state_of("new"), path); });
   CHECK(what.find("oci::save: cannot set the permissions") != std::string::npos);
   CHECK(read_text(path) == document("old"));
   CHECK(names(directory.path()) == Names{"state.json"});
@@ -1134,14 +1145,8 @@ TEST_CASE("create says which step a file system without hard links refuses") {
   const Script now = fails_with(error, find(target.expected(), "linkat"));
   CHECK(target.run(now) == error);
   target.check(false);
-  std::string what;
-  CHECK(watch(now, target.path(), [&] {
-          try {
-            oci::create(state_of("new"), target.path());
-          } catch (const fs::filesystem_error& failure) {
-            what = failure.what();
-          }
-        }) == 0);
+  const auto what =
+      message_of(now, target.path(), [&] { oci::create(state_of("new"), target.path()); });
   CHECK(what.find("oci::create: cannot link") != std::string::npos);
   target.check(false);
 }
