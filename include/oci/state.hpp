@@ -126,7 +126,8 @@ inline constexpr std::string_view seccomp_fd_name{"seccompFd"};
 ///
 /// Receive both with recvmsg(), and call parse() with all text so far after each message: some
 /// runtimes keep the connection open, and the text may come in parts. A connection brings one
-/// document. On an Error, keep receiving, up to a limit of size and time. Descriptors come with any
+/// document. On an Error without a pointer, the text may be incomplete: keep receiving, up to a
+/// limit of size and time. With a pointer, it is about a complete text. Descriptors come with any
 /// of the messages; `fds` may have more or fewer names than descriptors came, and need not have the
 /// listener's.
 struct ContainerProcessState {
@@ -165,7 +166,7 @@ struct ContainerProcessState {
 }
 
 /// The name of the state's status as a document has it: `other_status` if the status is `other`. A
-/// runtime chose that name: dump(status_name(state)) quotes it for a log, in one line.
+/// runtime chose that name: dump(status_name(state)) quotes it, in one line.
 [[nodiscard]] inline std::string status_name(const State& state) {
   if (state.status == ContainerState::other) return state.other_status;
   return std::string(oci::to_string(state.status));
@@ -190,11 +191,13 @@ class Error : public nlohmann::json::exception {
   /// value that is converted; `message` is what was expected and what was found.
   Error(const std::string& pointer, const std::string& message, const std::string& file = {});
 
-  /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document.
+  /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document. It
+  /// is not escaped for a log, as it is in what().
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
   /// What was expected and what was found: what() without the file and the pointer.
   [[nodiscard]] const std::string& message() const noexcept { return parts_->message; }
-  /// The file that the document was read from or was to be written to; "" if there was none.
+  /// The file that the document was read from or was to be written to; "" if there was none. It is
+  /// not escaped either.
   [[nodiscard]] const std::string& file() const noexcept { return parts_->file; }
 
  private:
@@ -209,6 +212,9 @@ class Error : public nlohmann::json::exception {
 // T is State, ContainerProcessState, a type of your own (see below), a std::optional, std::vector
 // or std::map of these, nlohmann::json, nlohmann::ordered_json, or any other type with conversions
 // of nlohmann's. Types that this header knows are read and written by the same rules at any depth.
+//
+// Any number of threads may call the functions at one time. A thread inside one of them must not be
+// cancelled (pthread_cancel).
 
 /// The T that the JSON text `text` holds.
 ///
@@ -272,15 +278,21 @@ template <class T = State>
 /// - In a directory that has the sticky bit and that its group or others may write to, nothing is
 ///   kept, because somebody may have planted the file. In a directory without the sticky bit,
 ///   whoever may write to it may replace any file: keep no state there.
+/// - Extended attributes, hard links and, on other systems than Linux, access control lists are
+///   never kept.
+/// - In a user namespace, an owner or a group that has no ID there looks like the overflow ID,
+///   65534, and is taken for that.
 ///
-/// The directory must be readable and writable. A path with a NUL byte is EINVAL.
+/// The directory must be readable and writable, and is looked up once: it does not matter what is
+/// renamed or mounted above it during the call.
 ///
 /// Throws Error, with the name of the file, for what dump() refuses, and filesystem_error if a step
 /// fails: with ELOOP, EISDIR or ENXIO if the path is a symbolic link, a directory, or anything else
-/// that is not a regular file. Then the file is as it was and nothing is left beside it. If only
-/// the last step fails, the sync of the directory, the new file is in place, but may not outlive a
-/// power cut. The temporary file is called ".oci-state-...", and a process that is killed may leave
-/// it behind: skip such names in the directory.
+/// that is not a regular file; EBUSY if it is a mount point; EINVAL if it has a NUL byte. Then the
+/// file is as it was and nothing is left beside it. If only the last step fails, the sync of the
+/// directory, the new file is in place, but may not outlive a power cut. The temporary file is
+/// called ".oci-state-...", and a process that is killed may leave it behind: skip such names in
+/// the directory.
 template <class T>
 void save(const T& value, const std::filesystem::path& path);
 
@@ -366,7 +378,8 @@ void save(const T& value, int descriptor);
 // An optional that is none is not written as a member; as an element, as a value in a map, and at
 // the top, it is written as null. Other types are enums, floating-point numbers, nlohmann::json and
 // ordered_json, other containers, and types with a to_json and a from_json. nlohmann converts them,
-// less strictly, and it may call a from_json twice for one text.
+// less strictly: it may call a from_json twice for one text, and the pointer of an Error has no
+// index or name of an element of such a container.
 //
 // To read a type in another form, give the list an adapter: an object, made in the list, that
 // refers to the member and has conversions, here member("created", Text{container.created}). A list
@@ -590,12 +603,12 @@ constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
   const std::uint64_t controls = bytes - detail::eight_of(' ');
   const std::uint64_t marks = (quotes | backslashes | controls) & detail::eight_of(0x80);
-  if (marks == 0) return 8;
-#ifdef __GNUC__  // one instruction
+#ifdef __GNUC__  // Mostly there is no mark; to find one is one instruction.
+  if (__builtin_expect(marks == 0, 1)) return 8;
   return static_cast<std::size_t>(__builtin_ctzll(marks)) / 8;
 #else
   std::size_t size = 0;
-  while ((marks >> 8 * size & 0x80U) == 0) ++size;
+  while (size < 8 && (marks >> 8 * size & 0x80U) == 0) ++size;
   return size;
 #endif
 }
@@ -635,13 +648,13 @@ template <class Copy>
 std::size_t visit_plain_rest(std::string_view text, std::size_t index, Copy copy) {
   for (;;) {
     while (index < text.size() && escapes.is_plain[detail::byte_of(text[index])]) {
-      copy.one(index);
+      copy.one(text, index);
       ++index;
     }
     const std::size_t size =
         index < text.size() ? detail::multibyte_size(detail::first_eight(text.substr(index))) : 0;
     if (size == 0) return index;
-    for (const std::size_t end = index + size; index < end; ++index) copy.one(index);
+    for (const std::size_t end = index + size; index < end; ++index) copy.one(text, index);
   }
 }
 
@@ -653,7 +666,7 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
   std::size_t index = 0;
   while (text.size() - index >= 8) {
     const std::uint64_t bytes = detail::load_eight(text.data() + index);
-    copy.eight(index);
+    copy.eight(text, index);
     if ((bytes & 0x80U) == 0) {
       const std::size_t size = detail::plain_ascii_size(bytes);
       index += size;
@@ -669,7 +682,7 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
   if (index < text.size() && text.size() >= 8) {
     const std::size_t last = text.size() - 8;
     if (detail::plain_ascii_size(detail::load_eight(text.data() + last)) == 8) {
-      copy.eight(last);
+      copy.eight(text, last);
       return text.size();
     }
   }
@@ -677,15 +690,16 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
 }
 
 struct CopyNothing {
-  static void eight(std::size_t) {}
-  static void one(std::size_t) {}
+  static void eight(std::string_view, std::size_t) {}
+  static void one(std::string_view, std::size_t) {}
 };
 
 struct CopyBytes {
-  const char* from;
   char* to;
-  void eight(std::size_t index) const { std::memcpy(to + index, from + index, 8); }
-  void one(std::size_t index) const { to[index] = from[index]; }
+  void eight(std::string_view text, std::size_t index) const {
+    std::memcpy(to + index, text.data() + index, 8);
+  }
+  void one(std::string_view text, std::size_t index) const { to[index] = text[index]; }
 };
 
 inline std::size_t plain_size(std::string_view text) {
@@ -694,7 +708,7 @@ inline std::size_t plain_size(std::string_view text) {
 
 /// Copies these characters to `to`, which has room for the whole text.
 inline std::size_t copy_plain(std::string_view text, char* to) {
-  return detail::visit_plain(text, CopyBytes{text.data(), to});
+  return detail::visit_plain(text, CopyBytes{to});
 }
 
 // ---- Escapes, to be read
@@ -1013,9 +1027,9 @@ template <class T>
 inline constexpr bool is_integer = std::is_integral_v<T> && !std::is_same_v<T, bool> &&
                                    !is_wide_integer<T> && !is_other_character<T>;
 
-/// Whether nlohmann can convert T, for which this header has no rule.
+/// True; does not compile if nlohmann can't convert T, for which this header has no rule.
 template <class T, bool has_conversion>
-constexpr bool is_converted() {
+constexpr bool assert_converted() {
   if constexpr (is_wide_integer<T>) {
     static_assert(!is_wide_integer<T>, "oci/state.hpp: T is an integer of more than 64 bits");
     return false;
@@ -1030,23 +1044,25 @@ constexpr bool is_converted() {
   }
 }
 
+/// The same for a T that is read.
 template <class T>
-constexpr bool is_readable() {
+constexpr bool assert_readable() {
   constexpr bool owns_text = !is_string_view<T> && !std::is_pointer_v<T>;
   static_assert(owns_text,
                 "oci/state.hpp: what is read must own its text: use std::string, not "
                 "std::string_view or a pointer");
   if constexpr (owns_text) {
     constexpr bool has_conversion = has_get_to<T> || has_get<T>;
-    return detail::is_converted<T, has_conversion>();
+    return detail::assert_converted<T, has_conversion>();
   } else {
     return false;
   }
 }
 
+/// The same for a T that is written.
 template <class T>
-constexpr bool is_writable() {
-  return detail::is_converted<T, std::is_constructible_v<WrittenDocument<T>, const T&>>();
+constexpr bool assert_writable() {
+  return detail::assert_converted<T, std::is_constructible_v<WrittenDocument<T>, const T&>>();
 }
 
 /// The first parameter of a function. Only declared: its type is what counts.
@@ -1122,10 +1138,10 @@ struct AnyMember {
   void operator()(std::string_view, T&&) const;
 };
 
-/// Whether the list of T takes its object by reference. (A function, which is compiled once: so the
-/// compiler says it once.)
+/// True; does not compile if the list of T does not take its object by reference. (A function,
+/// which is compiled once: so the compiler says it once.)
 template <class T>
-constexpr bool lists_by_reference() {
+constexpr bool assert_list_by_reference() {
   using List = std::remove_const_t<decltype(members<T>)>;
   constexpr bool is_reference = can_change<ParameterOf<List, T, AnyMember>>;
   static_assert(is_reference,
@@ -1146,7 +1162,7 @@ namespace detail {
 template <class T, class Visit>
 void visit_members(T& object, Visit visit) {
   using Object = std::remove_const_t<T>;
-  if constexpr (detail::lists_by_reference<Object>()) members<Object>(object, visit);
+  if constexpr (detail::assert_list_by_reference<Object>()) members<Object>(object, visit);
 }
 
 /// The first name in required<T> for which `is_there`, called with the place in the list and the
@@ -1347,7 +1363,7 @@ class Reader {
       return read_struct(source, value);
     } else if constexpr (is_integer<T>) {
       return read_integer(source, value);
-    } else if constexpr (detail::is_readable<T>()) {
+    } else if constexpr (detail::assert_readable<T>()) {
       return source.convert(value);
     } else {
       return false;
@@ -1610,7 +1626,7 @@ T parse_by_document(std::string_view text) {
     DocumentSource<Json> source(document);
     Reader::read(source, value);
     return value;  // not reached: what is accepted is read straight, unless a from_json differs
-  } else if constexpr (detail::is_readable<T>()) {
+  } else if constexpr (detail::assert_readable<T>()) {
     return detail::converted([&] { return document.template get<T>(); });
   }
 }
@@ -1892,7 +1908,7 @@ class Writer {
       sink.integer(value);
     } else if constexpr (is_document<T>) {
       write_document(sink, value);
-    } else if constexpr (detail::is_writable<T>()) {
+    } else if constexpr (detail::assert_writable<T>()) {
       using Json = WrittenDocument<T>;
       write_document(sink, detail::converted([&] { return Json(value); }));
     }
@@ -2275,7 +2291,7 @@ struct Access {
 
   /// Whether the group or others have any permission. If not, a list has no effect either: the
   /// group's bits are its mask.
-  [[nodiscard]] bool is_shared() const { return (mode & 0077U) != 0; }
+  [[nodiscard]] bool admits_others() const { return (mode & 0077U) != 0; }
 
   void take_from_group_and_others() { mode &= 01700U; }
 
@@ -2344,7 +2360,7 @@ inline Access access_of_open_file(int file) {
   const struct stat status = detail::status_of("cannot look at the file", file);
   detail::require_regular(status);
   Access access(status);
-  if (access.is_shared()) detail::add_list(access, file);
+  if (access.admits_others()) detail::add_list(access, file);
   return access;
 }
 
@@ -2352,7 +2368,7 @@ inline Access access_of_open_file(int file) {
 /// opened, its list can't be read.
 inline Access access_of(const Place& place, const struct stat& status) {
   Access access(status);
-  if (!access.is_shared()) return access;
+  if (!access.admits_others()) return access;
   Descriptor file(-1);
   detail::succeeds("cannot open the file", {EACCES, EPERM, ENOENT, ELOOP}, [&] {
     file.reset(place.open(O_RDONLY));
@@ -2385,15 +2401,19 @@ class Temporary {
   ~Temporary() { remove(); }
 
   /// Gives the file the access that an old one had, as far as the process may, and at no time more.
-  /// The owner comes last, because the owner of a file may set the rest without further privileges.
-  /// What the others have and the old owner has not comes after that: until then, the old owner is
-  /// one of the others. (A list brings all of it, but only until the next call narrows the mode; an
-  /// old owner could have taken it anyway.)
+  /// For a file that admits others, in this order:
+  ///
+  /// 1. The group. Without it, its members would become others.
+  /// 2. The access control list, if others are still admitted.
+  /// 3. The mode, less what others may and the old owner may not, who is one of them until step 4.
+  ///    (A list has set the whole mode for a moment; the old owner could have done that, too.)
+  /// 4. The owner: late, as only a file's owner may do the steps before without privileges.
+  /// 5. The whole mode.
   void take_over(Access old) {
     const struct stat now = detail::status_of("cannot look at the temporary", file_);
     const bool has_owner = now.st_uid == old.owner;
     const bool has_group = now.st_gid == old.group;
-    if (!old.is_shared()) {  // so the group matters to nobody, and can go with the owner
+    if (!old.admits_others()) {  // so the group matters to nobody, and can go with the owner
       if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
       if (has_owner && has_group) return;
       if (give_to(old.owner, old.group)) return;  // else each alone
@@ -2402,7 +2422,7 @@ class Temporary {
       return;
     }
     if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
-    if (old.is_shared() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
+    if (old.admits_others() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
     const unsigned narrow = has_owner ? old.mode : old.mode_without_owner();
     set_mode(narrow);
     if (has_owner || !give_to(old.owner, same_group) || narrow == old.mode) return;
