@@ -149,7 +149,8 @@ bool table(const Document& document, const std::filesystem::path& directory) {
 }
 
 /// A document at whose last member, a duplicate name, the text source gives up: then it is read
-/// again as a document. Beside nlohmann's parser alone, which accepts it, and an exception.
+/// again as a document. Beside that way alone, where the same exception ends, and beside nlohmann's
+/// parser, which accepts it.
 bool given_up(const std::string& document) {
   const std::string text = with(document, "}", R"(,"id":"again")");
   int accepted = 0;  // not an abort(), before which the compiler optimises all for size
@@ -161,13 +162,9 @@ bool given_up(const std::string& document) {
     }
   };
   const auto us = measure({[&] { refuse([&] { keep(oci::parse(text)); }); },
-                           [&] {
-                             refuse([&] {
-                               keep(nlohmann::json::parse(text));
-                               throw oci::Error("/id", "a duplicate");
-                             });
-                           }});
-  std::printf("%7zu %-6s%9.2f%9.2f  ", text.size(), "parse", us[0], us[1]);
+                           [&] { refuse([&] { keep(oci::parse<nlohmann::json>(text)); }); },
+                           [&] { keep(nlohmann::json::parse(text)); }});
+  std::printf("%7zu %-6s%9.2f%9.2f%9.2f  ", text.size(), "parse", us[0], us[1], us[2]);
   return end_of_row(within(us[0] / us[1], 1.5) && accepted == 0);
 }
 
@@ -260,7 +257,8 @@ int main(int argc, char** argv) {
   for (const Document& document : documents) held &= table(document, directory);
 
   std::printf("\nwhere the text source gives up at the last member\n");
-  std::printf("%7s %-6s%9s%9s  %15s\n", "bytes", "", "State", "nlohmann", "State/nlohmann");
+  std::printf("%7s %-6s%9s%9s%9s  %15s\n", "bytes", "", "State", "document", "nlohmann",
+              "State/document");
   for (const Document& document : documents) held &= given_up(document.text);
 
   std::printf("\nbeside the bare system calls of a safe replacement\n");

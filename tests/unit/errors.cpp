@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <list>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -538,4 +539,20 @@ TEST_CASE("An Error that was moved from still has its parts") {
   CHECK(moved.pointer() == "/a");
   CHECK(original.pointer() == "/a");
   CHECK(original.message() == "m");
+}
+
+TEST_CASE("An Error about an incomplete text has no pointer, whatever is wrong before its end") {
+  const auto wrong =
+      GENERATE(as<std::string>{}, R"({"fds":["seccompFd",7],"pid":"1","state":{"id":"a"}})",
+               R"({"pid":4422,"pid":4423,"state":{"id":"a","id":"b"}})",
+               R"({"state":{"status":""},"metadata":{"a":[1,{"a":2,"a":3}]}})");
+  for (std::size_t size = 0; size < wrong.size(); ++size) {
+    CHECK(parse_error<ContainerProcessState>(wrong.substr(0, size)).pointer().empty());
+  }
+  CHECK_FALSE(parse_error<ContainerProcessState>(wrong).pointer().empty());
+}
+
+TEST_CASE("In a container that nlohmann converts, a pointer has no index of the element") {
+  CHECK(parse_error<std::list<State>>(R"([{"id":"a"},{"id":5}])").pointer() == "/id");
+  CHECK(parse_error<std::vector<State>>(R"([{"id":"a"},{"id":5}])").pointer() == "/1/id");
 }
