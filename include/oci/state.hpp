@@ -140,7 +140,7 @@ struct ContainerProcessState {
   std::vector<std::string> fds{};
 
   /// "pid": the ID of the container process, as the runtime sees it, an integer of 32 bits.
-  /// Absent: 0. Null: an Error. Always written.
+  /// Absent: 0, so look before you pass it to kill(). Null: an Error. Always written.
   std::int32_t pid{};
 
   /// "metadata": the text that the container's configuration has for the agent
@@ -166,7 +166,8 @@ struct ContainerProcessState {
 }
 
 /// The name of the state's status as a document has it: `other_status` if the status is `other`. A
-/// runtime chose that name: dump(status_name(state)) quotes it, in one line.
+/// runtime chose that name, so escape it for a log: nlohmann::json(name).dump(-1, ' ', true) quotes
+/// it in ASCII.
 [[nodiscard]] inline std::string status_name(const State& state) {
   if (state.status == ContainerState::other) return state.other_status;
   return std::string(oci::to_string(state.status));
@@ -191,13 +192,13 @@ class Error : public nlohmann::json::exception {
   /// value that is converted; `message` is what was expected and what was found.
   Error(const std::string& pointer, const std::string& message, const std::string& file = {});
 
-  /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document. It
-  /// is not escaped for a log, as it is in what().
+  // The parts of what(), not escaped for a log as they are there:
+
+  /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document.
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
   /// What was expected and what was found: what() without the file and the pointer.
   [[nodiscard]] const std::string& message() const noexcept { return parts_->message; }
-  /// The file that the document was read from or was to be written to; "" if there was none. It is
-  /// not escaped either.
+  /// The file that the document was read from or was to be written to; "" if there was none.
   [[nodiscard]] const std::string& file() const noexcept { return parts_->file; }
 
  private:
@@ -211,7 +212,8 @@ class Error : public nlohmann::json::exception {
 //
 // T is State, ContainerProcessState, a type of your own (see below), a std::optional, std::vector
 // or std::map of these, nlohmann::json, nlohmann::ordered_json, or any other type with conversions
-// of nlohmann's. Types that this header knows are read and written by the same rules at any depth.
+// of nlohmann's. Types that this header knows are read and written by the same rules at any depth
+// of these, but not in containers that it leaves to nlohmann.
 //
 // Any number of threads may call the functions at one time. A thread inside one of them must not be
 // cancelled (pthread_cancel).
@@ -244,8 +246,8 @@ template <class T>
 ///
 /// Throws Error for the first of these: `version` or `id` is empty; `status` has no proper name;
 /// `pid` is negative or, on Linux, none although the status is created or running; `bundle` is not
-/// absolute. A `pid` of 0 passes, as crun writes it to its hooks. An absent "status" passes, as it
-/// reads as stopped: see required<T>.
+/// absolute or has a NUL byte. A `pid` of 0 passes, as crun writes it to its hooks. An absent
+/// "status" passes, as it reads as stopped: see required<T>.
 inline void validate(const State& state);
 
 /// The same for a container process: `version` is empty, `pid` is negative, or `state` is not
@@ -278,8 +280,8 @@ template <class T = State>
 /// - In a directory that has the sticky bit and that its group or others may write to, nothing is
 ///   kept, because somebody may have planted the file. In a directory without the sticky bit,
 ///   whoever may write to it may replace any file: keep no state there.
-/// - Extended attributes, hard links and, on other systems than Linux, access control lists are
-///   never kept.
+/// - Extended attributes, hard links and other access control lists than POSIX's on Linux are never
+///   kept.
 /// - In a user namespace, an owner or a group that has no ID there looks like the overflow ID,
 ///   65534, and is taken for that.
 ///
@@ -378,8 +380,8 @@ void save(const T& value, int descriptor);
 // An optional that is none is not written as a member; as an element, as a value in a map, and at
 // the top, it is written as null. Other types are enums, floating-point numbers, nlohmann::json and
 // ordered_json, other containers, and types with a to_json and a from_json. nlohmann converts them,
-// less strictly: it may call a from_json twice for one text, and the pointer of an Error has no
-// index or name of an element of such a container.
+// less strictly: in a std::list<int>, 1.5 reads as 1. It may call a from_json twice for one text,
+// and the pointer of an Error has no index or name of an element of such a container.
 //
 // To read a type in another form, give the list an adapter: an object, made in the list, that
 // refers to the member and has conversions, here member("created", Text{container.created}). A list
@@ -417,7 +419,9 @@ void save(const T& value, int descriptor);
 template <class T>
 inline constexpr auto members = nullptr;
 
-/// The names of the members that a document for T must have: none, unless you specialise it.
+/// The names of the members that a document for T must have: none, unless you specialise it for a
+/// type of your own, which may derive from State and have its list. (About State itself, all source
+/// files of a program would have to agree.)
 ///
 ///   template <>
 ///   inline constexpr auto oci::required<Container> =
@@ -500,8 +504,8 @@ template <class T, if_has_members<T> = 0>
   return !(left == right);
 }
 
-/// Prints the JSON text, with U+FFFD for what is not UTF-8, or what() of the Error. For a failed
-/// assertion and the like: the text may have characters that move a terminal's cursor.
+/// Prints the JSON text, or what() of the Error that dump() throws. For a failed assertion and the
+/// like: the text may have characters that move a terminal's cursor.
 template <class T, if_has_members<T> = 0>
 std::ostream& operator<<(std::ostream& out, const T& value);
 
@@ -881,12 +885,6 @@ inline bool encode_string(std::string_view text, Buffer& to) {
 // member, the index of the element or the name of the file, on the way out. Uses Text.
 
 namespace detail {
-
-/// `text` as a JSON string, with U+FFFD for what is not UTF-8.
-inline std::string quoted_utf8(std::string_view text) {
-  using nlohmann::json;
-  return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 /// The characters of `text` as in a JSON string in ASCII, cut to 64 bytes, never within a
 /// character. A byte that is not UTF-8 becomes "\ufffd".
@@ -1566,10 +1564,11 @@ inline std::string parser_message(const nlohmann::json::exception& reason) {
     if (found == std::string::npos) continue;
     const std::size_t begin = found + before.size();
     std::size_t end = message.size();
-    // nlohmann says in a few words what was expected. (The text may have words like these, too.)
+    // A token follows, in quotes. Behind it, nlohmann may say in a few words what was expected.
+    // (The token may have words like these, too.)
     const std::size_t quote = message.rfind("'; expected ");
     const bool is_nlohmanns = quote != std::string::npos && message.size() - quote < 40;
-    if (is_nlohmanns && quote > begin) end = quote + 1;
+    if (is_nlohmanns) end = quote + 1;
     const std::string token = message.substr(begin + 1, end - begin - 2);
     return message.replace(begin, end - begin, detail::quoted(token));
   }
@@ -1713,9 +1712,7 @@ class TextSource {
   template <class T>
   bool convert(T& value) try {
     using Json = ReadDocument<T>;
-    const std::string_view text = value_text();
-    if (text.empty()) return false;
-    auto document = detail::parsed_document<Json>(text);
+    auto document = detail::parsed_document<Json>(value_text());
     if constexpr (std::is_same_v<T, Json>) {
       value = std::move(document);
     } else {
@@ -1747,11 +1744,10 @@ class TextSource {
     return true;
   }
 
-  /// The text of the value that begins here, which is passed over; "" for none. It ends where a
-  /// value must: whether it is one is for nlohmann's parser to say. (That would skip a byte order
-  /// mark, with which only a whole text may begin.)
+  /// The text of the value that begins here, which is passed over. It ends where a value must:
+  /// whether it is one is for nlohmann's parser to say. (That would skip a byte order mark, with
+  /// which only a whole text may begin.)
   std::string_view value_text() {
-    skip_space();
     const std::size_t begin = at_;
     if (text_.substr(at_, 1) == byte_order_mark.substr(0, 1)) return {};
     std::size_t depth = 0;
@@ -1759,7 +1755,7 @@ class TextSource {
       const char c = text_[at_];
       const bool opens = c == '{' || c == '[';
       const bool closes = c == '}' || c == ']';
-      if (depth == 0 && (closes || c == ',' || c == ':')) break;
+      if (depth == 0 && (closes || c == ',')) break;
       if (opens) ++depth;
       if (closes) --depth;
       if (c == '"') {
@@ -1774,11 +1770,8 @@ class TextSource {
   /// Passes over a string: from its opening quote to behind its closing quote, or the text's end.
   void skip_string() {
     ++at_;
-    while (at_ < text_.size() && text_[at_] != '"') {
-      const bool is_escape = text_[at_] == '\\' && at_ + 1 < text_.size();
-      at_ += is_escape ? 2 : 1;
-    }
-    if (at_ < text_.size()) ++at_;
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    at_ = std::min(at_ + 1, text_.size());
   }
 
   std::string_view text_;
@@ -1993,11 +1986,6 @@ class Writer {
 /// Makes a JSON text, the same as nlohmann's dump() makes of the document.
 class TextSink {
  public:
-  /// What becomes of a string that is not UTF-8: an Error, or U+FFFD for what is wrong in it.
-  enum class Invalid { refused, replaced };
-
-  explicit TextSink(Invalid invalid) : invalid_(invalid) {}
-
   [[nodiscard]] std::string take_text() { return text_.take(); }
 
   void null() { text_.put("null"); }
@@ -2012,7 +2000,8 @@ class TextSink {
   }
 
   void string(std::string_view value) {
-    if (!detail::encode_string(value, text_)) replace_invalid(value);
+    const bool is_utf8 = detail::encode_string(value, text_);
+    if (!is_utf8) throw detail::mismatch("UTF-8", detail::quoted(value));
   }
 
   /// As the shortest text that is read as the same number, which nlohmann knows how to find.
@@ -2035,17 +2024,11 @@ class TextSink {
   void end_object() { text_.put('}'); }
 
  private:
-  void replace_invalid(std::string_view value) {
-    if (invalid_ == Invalid::refused) throw detail::mismatch("UTF-8", detail::quoted(value));
-    text_.put(detail::quoted_utf8(value));
-  }
-
   /// Puts a comma before all but the first element or member.
   void separate(char opening) {
     if (text_.text().back() != opening) text_.put(',');
   }
 
-  Invalid invalid_;
   Buffer text_;
 };
 
@@ -2257,8 +2240,9 @@ class Place {
     return ::openat(directory_, name(), flags);
   }
 
-  /// Whether others may put a file here that then is theirs: in a shared directory with the sticky
-  /// bit, nobody else may delete it.
+  /// Whether a file here may be one that somebody else has planted, whom what replaces it must not
+  /// admit. (Others may also write to some directories without the sticky bit. There nothing helps,
+  /// as they can replace what is saved, too.)
   [[nodiscard]] bool is_shared_and_sticky() const {
     const struct stat status = detail::status_of("cannot look at the directory", directory_);
     return (status.st_mode & S_ISVTX) != 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
@@ -2400,8 +2384,7 @@ class Temporary {
   Temporary& operator=(const Temporary&) = delete;
   ~Temporary() { remove(); }
 
-  /// Gives the file the access that an old one had, as far as the process may, and at no time more.
-  /// For a file that admits others, in this order:
+  /// Gives the file the access that an old one had, as far as the process may, and at no time more:
   ///
   /// 1. The group. Without it, its members would become others.
   /// 2. The access control list, if others are still admitted.
@@ -2413,18 +2396,10 @@ class Temporary {
     const struct stat now = detail::status_of("cannot look at the temporary", file_);
     const bool has_owner = now.st_uid == old.owner;
     const bool has_group = now.st_gid == old.group;
-    if (!old.admits_others()) {  // so the group matters to nobody, and can go with the owner
-      if (old.mode != (now.st_mode & 07777U)) set_mode(old.mode);
-      if (has_owner && has_group) return;
-      if (give_to(old.owner, old.group)) return;  // else each alone
-      const bool got_group = !has_group && give_to(same_owner, old.group);
-      if (!has_owner && !got_group) give_to(old.owner, same_group);
-      return;
-    }
     if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
     if (old.admits_others() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
     const unsigned narrow = has_owner ? old.mode : old.mode_without_owner();
-    set_mode(narrow);
+    if (old.admits_others() || narrow != (now.st_mode & 07777U)) set_mode(narrow);
     if (has_owner || !give_to(old.owner, same_group) || narrow == old.mode) return;
     detail::succeeds("cannot set the permissions", refusals, [&] { return change_mode(old.mode); });
   }
@@ -2580,7 +2555,7 @@ T parse(std::string_view text) {
 
 template <class T>
 std::string dump(const T& value) {
-  detail::TextSink sink(detail::TextSink::Invalid::refused);
+  detail::TextSink sink;
   detail::Writer::write(sink, value);
   return sink.take_text();
 }
@@ -2610,9 +2585,10 @@ inline void validate(const State& state) {
                            "/pid");
   }
 #endif
-  if (!state.bundle.is_absolute()) {
-    const std::string bundle = detail::quoted(detail::path_to_utf8(state.bundle));
-    throw detail::mismatch("an absolute path", bundle, "/bundle");
+  const std::string& bundle = detail::path_to_utf8(state.bundle);
+  const bool has_nul = bundle.find('\0') != std::string::npos;  // where the system would stop
+  if (!state.bundle.is_absolute() || has_nul) {
+    throw detail::mismatch("an absolute path", detail::quoted(bundle), "/bundle");
   }
 }
 
@@ -2665,9 +2641,7 @@ bool operator==(const T& left, const T& right) {
 
 template <class T, if_has_members<T>>
 std::ostream& operator<<(std::ostream& out, const T& value) try {
-  detail::TextSink sink(detail::TextSink::Invalid::replaced);
-  detail::Writer::write(sink, value);
-  return out << sink.take_text();
+  return out << oci::dump(value);
 } catch (const Error& error) {
   return out << error.what();
 }

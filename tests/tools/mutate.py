@@ -12,8 +12,9 @@ arguments, enumerators, deleted functions, preprocessor lines, and code for Wind
 
 A mutant is killed if a test fails, crashes or hangs. One that does not compile is no mutant.
 Equivalent mutants, which no test can notice, are listed in mutate_equivalent.txt with the reason;
-only the quick programs run with them. The exit status is 1 if another mutant survives. Run as root, each test has mount and PID namespaces
-of its own, with the file systems read-only: else a wrong save could replace /dev/null.
+only the quick programs run with them. The exit status is 1 if another mutant survives. Run as root,
+each test has mount and PID namespaces of its own, with the file systems read-only: else a wrong
+save could replace /dev/null.
 
 --sample takes SAMPLE mutants, chosen by a hash of the header; --match those on lines that match;
 --tests builds and runs only the tests with such names; --list lists the mutants, before it is known

@@ -79,6 +79,7 @@ struct Defaults {
   std::vector<std::string> list{"default"};
   std::map<std::string, std::string> map{{"a", "default"}};
   std::optional<std::int32_t> number{5};
+  std::int32_t count{7};
 };
 
 // Conversions that know nlohmann::json alone.
@@ -166,6 +167,7 @@ inline constexpr auto oci::members<lists::Defaults> = [](auto& defaults, auto me
   member("list", defaults.list);
   member("map", defaults.map);
   member("number", defaults.number);
+  member("count", defaults.count);
 };
 
 template <class T>
@@ -264,20 +266,23 @@ TEST_CASE("A list may have more names than the struct has bytes") {
   CHECK_FALSE(is_read_without_document<lists::Aliases>(R"({"t":true,"t":true})"));
 }
 
-TEST_CASE("What a document has replaces the default of a member, also where it is null") {
+TEST_CASE("What a document has replaces the default of a member, also where it is null or 0") {
   using lists::Defaults;
-  const auto [text, list, map, number] = GENERATE(
-      table<std::string, std::vector<std::string>, oci::Annotations, std::optional<std::int32_t>>({
-          {"{}", {"default"}, {{"a", "default"}}, 5},
-          {R"({"list":["new"],"map":{"a":"new"},"number":6})", {"new"}, {{"a", "new"}}, 6},
-          {R"({"list":null,"map":{},"number":null})", {}, {}, {}},
-      }));
+  const auto [text, list, map, number,
+              count] = GENERATE(table<std::string, std::vector<std::string>, oci::Annotations,
+                                      std::optional<std::int32_t>, std::int32_t>({
+      {"{}", {"default"}, {{"a", "default"}}, 5, 7},
+      {R"({"list":["new"],"map":{"a":"new"},"number":6,"count":8})", {"new"}, {{"a", "new"}}, 6, 8},
+      {R"({"list":null,"map":{},"number":null,"count":0})", {}, {}, {}, 0},
+      {R"({"list":[],"map":{},"number":0,"count":-0})", {}, {}, 0, 0},
+  }));
   CHECK(reading_dispute<Defaults>(text) == "");
   CHECK(is_read_without_document<Defaults>(text));
   const auto value = parse<Defaults>(text);
   CHECK(value.list == list);
   CHECK(value.map == map);
   CHECK(value.number == number);
+  CHECK(value.count == count);
 }
 
 // ---- All ways to convert
@@ -290,6 +295,7 @@ TEST_CASE("parse and dump know all members of a list, in its order") {
   CHECK(parse<Container>("{}") == Container{});
   CHECK(is_read_without_document<Container>(full_text));
   CHECK(is_read_without_document<Container>(minimal_text));
+  CHECK(is_read_without_document<std::vector<oci::ContainerState>>(R"(["running","stopped"])"));
 }
 
 #ifndef _WIN32  // where the header has no load and save
@@ -353,8 +359,7 @@ TEST_CASE("operator<< prints all members of a list") {
   container.owner = "\xff";
   out.str("");
   out << container;
-  CHECK(out.str().find(R"("owner":")"
-                       "\xef\xbf\xbd\"") != std::string::npos);
+  CHECK(out.str() == R"(/owner: expected UTF-8, found "\ufffd")");
 }
 
 TEST_CASE("Containers are equal if all members of the list are") {

@@ -257,7 +257,7 @@ TEST_CASE(
   check_documents_with_mistakes<Container>(generated);
 }
 
-TEST_CASE("Any string that is not UTF-8 is refused by dump, and printed by operator<<") {
+TEST_CASE("Any string that is not UTF-8 is refused by dump, and operator<< prints the error") {
   using Set = std::function<void(ContainerProcessState&, const std::string&)>;
   const std::vector<std::pair<std::string, Set>> members{
       {"/ociVersion", [](auto& value, auto& text) { value.version = text; }},
@@ -293,7 +293,7 @@ TEST_CASE("Any string that is not UTF-8 is refused by dump, and printed by opera
       CHECK(writing_dispute(value) == "");
       std::ostringstream printed;
       printed << value;
-      CHECK(nlohmann::json::accept(printed.str()));
+      CHECK(printed.str() == error.what());
     }
   }
 }

@@ -293,7 +293,7 @@ TEST_CASE("Text that is not JSON is refused") {
   const std::string text = GENERATE(
       // Empty or truncated.
       "", " ", "\n", "{", "}", R"({"id")", R"({"id":)", R"({"id":"web")", R"({"id":"web)",
-      R"({"id":"web",)", "nul", "\xef\xbb\xbf",
+      R"({"id":"})", R"({"id":"web",)", "nul", "\xef\xbb\xbf",
       // Text after the document.
       "{} {}", "{}{}", "{}x", "{},", "{}]", "{}}", "{}\n0", R"({"id":"web"}garbage)", "{}//",
       "{}\v",
@@ -306,8 +306,8 @@ TEST_CASE("Text that is not JSON is refused") {
       R"({"x":NULL})", R"({"x":1e999})", R"({"x":-1e999})", R"({"x":tru})", R"({"pid":nul})",
       R"({"pid":nullnull})", R"({"pid":n42})", R"({"annotations":n{}})", R"({"metadata":n"a"})",
       R"({"fds":n["a"]})", R"({"pid":nulln})", R"({"x":1"y":2})", R"({"x":"a"1})", R"({"x":]})",
-      R"({"x":[}})", R"({"x":{]})", R"({"x":})", R"({"x":,"y":1})", R"({"x"::1})", R"({"x":1)",
-      R"({"x":[1)", R"({"x":"\)", "{\"x\":1\v}",
+      R"({"x":[}})", R"({"x":{]})", R"({"x":})", R"({"id":"a","id":})", R"({"x":,"y":1})",
+      R"({"x"::1})", R"({"x":1)", R"({"x":[1)", R"({"x":"\)", "{\"x\":1\v}",
       // A byte order mark that is not at the beginning.
       "{\"x\":\xEF\xBB\xBF"
       "1}",

@@ -165,6 +165,12 @@ TEST_CASE("validate refuses a bundle that is not absolute") {
 #endif
 }
 
+TEST_CASE("validate refuses a bundle with a NUL byte, where the system would stop") {
+  State state = good;
+  state.bundle = std::string("/run/web\0/x", 11);
+  check_refused(state, "/bundle", R"(expected an absolute path, found "/run/web\u0000/x")");
+}
+
 TEST_CASE("validate reports ociVersion, id, status, pid and bundle in this order") {
   State state;
   state.status = ContainerState::other;
