@@ -667,8 +667,10 @@ std::size_t visit_plain_rest(std::string_view text, std::size_t index, Copy copy
 /// faster.
 template <class Copy>
 std::size_t visit_plain(std::string_view text, Copy copy) {
+  if (text.size() < 8) return detail::visit_plain_rest(text, 0, copy);
+  const std::size_t last = text.size() - 8;
   std::size_t index = 0;
-  while (text.size() - index >= 8) {
+  while (index <= last) {
     const std::uint64_t bytes = detail::load_eight(text.data() + index);
     copy.eight(text, index);
     if ((bytes & 0x80U) == 0) {
@@ -683,12 +685,9 @@ std::size_t visit_plain(std::string_view text, Copy copy) {
     }
   }
   // Less than eight bytes are left. With some that were looked at before they are eight again.
-  if (index < text.size() && text.size() >= 8) {
-    const std::size_t last = text.size() - 8;
-    if (detail::plain_ascii_size(detail::load_eight(text.data() + last)) == 8) {
-      copy.eight(text, last);
-      return text.size();
-    }
+  if (detail::plain_ascii_size(detail::load_eight(text.data() + last)) == 8) {
+    copy.eight(text, last);
+    return text.size();
   }
   return detail::visit_plain_rest(text, index, copy);
 }
@@ -1770,7 +1769,7 @@ class TextSource {
   /// Passes over a string: from its opening quote to behind its closing quote, or the text's end.
   void skip_string() {
     ++at_;
-    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2U : 1U;
     at_ = std::min(at_ + 1, text_.size());
   }
 
@@ -2038,7 +2037,7 @@ class DocumentSink {
  public:
   explicit DocumentSink(Json& document) : document_(document) {}
 
-  void null() { document_ = nullptr; }
+  static void null() {}  // as a new document is
   void boolean(bool value) { document_ = value; }
   template <class T>
   void integer(T value) {

@@ -94,8 +94,47 @@ inline Names names(const fs::path& directory) {
   return found;
 }
 
+/// Whether a message names a function of this library and a step of its, as in
+/// "oci::save: cannot sync: Input/output error".
+inline bool names_a_step(const std::string& message) {
+  static const std::set<std::string> steps{"NUL byte in the path",
+                                           "cannot close",
+                                           "cannot create a temporary",
+                                           "cannot link",
+                                           "cannot lock",
+                                           "cannot look at the directory",
+                                           "cannot look at the file",
+                                           "cannot look at the temporary",
+                                           "cannot open",
+                                           "cannot open the directory",
+                                           "cannot open the file",
+                                           "cannot read",
+                                           "cannot read the access control list",
+                                           "cannot remove the access control list",
+                                           "cannot rename",
+                                           "cannot set the access control list",
+                                           "cannot set the owner",
+                                           "cannot set the permissions",
+                                           "cannot sync",
+                                           "cannot sync the directory",
+                                           "cannot wait",
+                                           "cannot write",
+                                           "not a regular file",
+                                           "the file was deleted during the update",
+                                           "the file was replaced during the update",
+                                           "there is such a file"};
+  for (const std::string function : {"load", "save", "create", "update"}) {
+    const std::string heading = " oci::" + function + ": ";
+    const std::size_t found = message.find(heading);
+    if (found == std::string::npos) continue;
+    const std::size_t begin = found + heading.size();
+    return steps.count(message.substr(begin, message.find(": ", begin) - begin)) > 0;
+  }
+  return false;
+}
+
 /// The errno that `call` fails with, 0 where it doesn't. -1 for any other failure, and for one that
-/// doesn't name `path` as it was given, or a function of this library.
+/// doesn't name `path` as it was given, or a function of this library and its step.
 template <class Call>
 int errno_of(const fs::path& path, Call call) {
   try {
@@ -103,7 +142,7 @@ int errno_of(const fs::path& path, Call call) {
     return 0;
   } catch (const fs::filesystem_error& error) {
     if (error.path1().native() != path.native() || !error.path2().empty()) return -1;
-    if (std::string(error.what()).find(" oci:") == std::string::npos) return -1;
+    if (!names_a_step(error.what())) return -1;
     return error.code().default_error_condition().value();
   } catch (...) {
     return -1;

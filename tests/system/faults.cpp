@@ -696,10 +696,11 @@ TEST_CASE("save or update if the owner or the group can't be kept") {
     unsigned without_owner;  // group and others keep what the owner had too
     unsigned without_both;
   } modes[] = {
-      {0640, 0600, 0640, 0600}, {0664, 0604, 0664, 0604}, {0666, 0606, 0666, 0606},
-      {0604, 0600, 0604, 0600}, {0646, 0604, 0646, 0604}, {0644, 0604, 0644, 0604},
-      {0777, 0707, 0777, 0707}, {0754, 0704, 0754, 0704}, {0466, 0406, 0444, 0404},
-      {0070, 0000, 0000, 0000}, {0007, 0000, 0000, 0000}, {01644, 01604, 01644, 01604},
+      {0640, 0600, 0640, 0600}, {0664, 0604, 0664, 0604},     {0666, 0606, 0666, 0606},
+      {0604, 0600, 0604, 0600}, {0646, 0604, 0646, 0604},     {0644, 0604, 0644, 0604},
+      {0777, 0707, 0777, 0707}, {0754, 0704, 0754, 0704},     {0466, 0406, 0444, 0404},
+      {0070, 0000, 0000, 0000}, {0007, 0000, 0000, 0000},     {01644, 01604, 01644, 01604},
+      {0677, 0607, 0666, 0606}, {01670, 01600, 01660, 01600},
   };
   const int error = GENERATE(from_range(std::begin(refusals), std::end(refusals)));
   Target target(GENERATE(Task::replace, Task::update));
@@ -721,6 +722,16 @@ TEST_CASE("save or update if the owner or the group can't be kept") {
     CHECK(status_of(target.path()).st_uid == 0);
     CHECK(status_of(target.path()).st_gid == old_group);
   }
+}
+
+TEST_CASE("save and update of a file of one's own set no owner") {
+  const Task task = GENERATE(Task::replace_private, Task::replace, Task::update);
+  CAPTURE(task);
+  Target target(task);
+  target.reset();
+  if (::geteuid() == 0) REQUIRE(::chown(target.path().c_str(), 0, 0) == 0);
+  CHECK(target.run({}) == 0);
+  CHECK(std::count(calls.begin(), calls.end(), "fchown") == 0);
 }
 
 TEST_CASE("save of a private file if the owner or the group can't be kept") {

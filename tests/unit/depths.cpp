@@ -351,6 +351,7 @@ TEST_CASE("A number that JSON does not have is an Error when written, at any dep
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   constexpr double infinity = std::numeric_limits<double>::infinity();
   check_not_written(nan, "expected a number that JSON has, found nan");
+  check_not_written(-nan, "expected a number that JSON has, found nan");
   check_not_written(infinity, "expected a number that JSON has, found inf");
   check_not_written(-infinity, "expected a number that JSON has, found -inf");
   check_not_written(std::numeric_limits<float>::infinity(),

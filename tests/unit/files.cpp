@@ -184,6 +184,7 @@ TEST_CASE("A path with a NUL byte names no file") {
   } catch (const fs::filesystem_error& error) {
     CHECK(error.code() == std::errc::invalid_argument);
     CHECK(error.path1() == path);
+    CHECK(std::string(error.what()).find("oci::save: NUL byte in the path") != std::string::npos);
   }
   CHECK(read_text(directory / "state") == "{}");
   CHECK(names(directory.path()).size() == 1);
@@ -406,7 +407,8 @@ TEST_CASE("save leaves a file its permissions") {
   const fs::path path = directory / "state.json";
   write_text(path, document("old"));
   for (const unsigned mask : {0U, 077U}) {
-    for (const unsigned mode : {0600U, 0640U, 0644U, 0444U, 0777U, 01600U, 01644U, 01000U, 0U}) {
+    for (const unsigned mode :
+         {0600U, 0640U, 0644U, 0444U, 0777U, 0601U, 01600U, 01644U, 01000U, 0U}) {
       CAPTURE(mask, mode);
       REQUIRE(::chmod(path.c_str(), mode) == 0);
       const Umask umask(mask);
