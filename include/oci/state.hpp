@@ -594,11 +594,6 @@ inline std::uint64_t load_eight(const char* from) {
   return detail::is_little_endian() ? bytes : detail::joined_bytes({from, 8});
 }
 
-/// The first eight bytes of `text`, with zeros behind a shorter one.
-inline std::uint64_t first_eight(std::string_view text) {
-  return text.size() >= 8 ? detail::load_eight(text.data()) : detail::joined_bytes(text);
-}
-
 /// How many of the eight bytes, up to the first other one, are ASCII that stands for itself: no
 /// quote, backslash or control character. Each other one sets its highest bit in one of the terms.
 /// (So may a plain one above it, by what the subtraction borrows; only the lowest mark counts.)
@@ -607,19 +602,21 @@ constexpr std::size_t plain_ascii_size(std::uint64_t bytes) {
   const std::uint64_t backslashes = (bytes ^ detail::eight_of('\\')) - detail::eight_of(1);
   const std::uint64_t controls = bytes - detail::eight_of(' ');
   const std::uint64_t marks = (quotes | backslashes | controls) & detail::eight_of(0x80);
-#ifdef __GNUC__  // Mostly there is no mark; to find one is one instruction.
-  if (__builtin_expect(marks == 0, 1)) return 8;
-  return static_cast<std::size_t>(__builtin_ctzll(marks)) / 8;
+  if (marks != 0) {
+#ifdef __GNUC__  // one instruction
+    return static_cast<std::size_t>(__builtin_ctzll(marks)) / 8;
 #else
-  std::size_t size = 0;
-  while (size < 8 && (marks >> 8 * size & 0x80U) == 0) ++size;
-  return size;
+    std::size_t size = 0;
+    while ((marks >> 8 * size & 0x80U) == 0) ++size;
+    return size;
 #endif
+  }
+  return 8;
 }
 
-/// The size of the character of two, three or four bytes with which the eight begin; 0 if that is
-/// not UTF-8. Each size has a pattern; the highest bits of the code point tell whether it would
-/// have fitted in less bytes, or is none.
+/// The size of the character of two, three or four bytes with which these begin; 0 if that is not
+/// UTF-8. Each size has a pattern; the highest bits of the code point tell whether it would have
+/// fitted in less bytes, or is none.
 constexpr std::size_t multibyte_size(std::uint64_t bytes) {
   const auto match = [&](std::uint64_t mask, std::uint64_t pattern) {
     return (bytes & mask) == pattern;
@@ -641,10 +638,10 @@ constexpr std::size_t multibyte_size(std::uint64_t bytes) {
   return 0;
 }
 
-/// The size of the character with which `text` begins; 0 if it is empty or not UTF-8.
+/// The size of the character with which `text` begins, which is not empty; 0 if that is not UTF-8.
 inline std::size_t character_size(std::string_view text) {
-  if (text.empty()) return 0;
-  return detail::byte_of(text[0]) < 0x80 ? 1 : detail::multibyte_size(detail::first_eight(text));
+  if (detail::byte_of(text[0]) < 0x80) return 1;
+  return detail::multibyte_size(detail::joined_bytes(text.substr(0, 4)));
 }
 
 /// As visit_plain() does, from `index` on, one character after the other.
@@ -655,8 +652,7 @@ std::size_t visit_plain_rest(std::string_view text, std::size_t index, Copy copy
       copy.one(text, index);
       ++index;
     }
-    const std::size_t size =
-        index < text.size() ? detail::multibyte_size(detail::first_eight(text.substr(index))) : 0;
+    const std::size_t size = detail::multibyte_size(detail::joined_bytes(text.substr(index, 4)));
     if (size == 0) return index;
     for (const std::size_t end = index + size; index < end; ++index) copy.one(text, index);
   }

@@ -299,9 +299,9 @@ TEST_CASE("parse, dump, load and save work with json and ordered_json") {
              R"({"b":[1,2.5,null,true],"a":{"c":"é"}})");
   CHECK(parse<ordered_json>(R"({"z":1,"a":[{},[],{"y":-7,"b":18446744073709551615}]})").dump() ==
         R"({"z":1,"a":[{},[],{"y":-7,"b":18446744073709551615}]})");
-  check_ways(json{std::numeric_limits<std::uint64_t>::max(),
-                  std::numeric_limits<std::int64_t>::min()},
-             "[18446744073709551615,-9223372036854775808]");
+  check_ways(
+      json{std::numeric_limits<std::uint64_t>::max(), std::numeric_limits<std::int64_t>::min()},
+      "[18446744073709551615,-9223372036854775808]");
   CHECK(parse<json>("7") == 7);
   CHECK(parse<json>("null").is_null());
 }
