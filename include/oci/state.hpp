@@ -2394,7 +2394,7 @@ class Temporary {
     if (!has_group && !give_to(same_owner, old.group)) old.take_from_group();
     if (old.admits_others() && !detail::set_list(file_, old.list)) old.take_from_group_and_others();
     const unsigned narrow = has_owner ? old.mode : old.mode_without_owner();
-    if (old.admits_others() || narrow != (now.st_mode & 07777U)) set_mode(narrow);
+    set_mode(narrow);
     if (has_owner || !give_to(old.owner, same_group) || narrow == old.mode) return;
     detail::succeeds("cannot set the permissions", refusals, [&] { return change_mode(old.mode); });
   }
