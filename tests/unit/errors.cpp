@@ -166,6 +166,7 @@ TEST_CASE("A text that begins with no value is quoted, and one that is empty is 
       {"\xEF\xBB\xBF x", R"(line 1, column 5: expected JSON text, found "x")"},
       {"\xEF\xBB{}", R"(line 1, column 1: expected JSON text, found "\ufffd{}")"},
       {"-", R"(line 1, column 1: expected JSON text, found "-")"},
+      {"# x\n{}", R"(line 1, column 1: expected JSON text, found "# x\n{}")"},
       {R"("a)", R"(line 1, column 1: expected JSON text, found "\"a")"},
       {"\n nvidia-container-cli: initialised\n{}",
        R"(line 2, column 2: expected JSON text, found "nvidia-container-cli: initialised\n{}")"},
