@@ -652,6 +652,7 @@ std::size_t visit_plain_rest(std::string_view text, std::size_t index, Copy copy
       copy.one(text, index);
       ++index;
     }
+    if (index == text.size()) return index;
     const std::size_t size = detail::multibyte_size(detail::joined_bytes(text.substr(index, 4)));
     if (size == 0) return index;
     for (const std::size_t end = index + size; index < end; ++index) copy.one(text, index);
@@ -1995,8 +1996,7 @@ class TextSink {
   }
 
   void string(std::string_view value) {
-    const bool is_utf8 = detail::encode_string(value, text_);
-    if (!is_utf8) throw detail::mismatch("UTF-8", detail::quoted(value));
+    if (!detail::encode_string(value, text_)) refuse(value);
   }
 
   /// As the shortest text that is read as the same number, which nlohmann knows how to find.
@@ -2019,6 +2019,11 @@ class TextSink {
   void end_object() { text_.put('}'); }
 
  private:
+  /// (A function of its own, as string() is called for each string.)
+  [[noreturn]] static void refuse(std::string_view value) {
+    throw detail::mismatch("UTF-8", detail::quoted(value));
+  }
+
   /// Puts a comma before all but the first element or member.
   void separate(char opening) {
     if (text_.text().back() != opening) text_.put(',');
