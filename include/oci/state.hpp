@@ -957,7 +957,7 @@ decltype(auto) converted(Convert convert) try {
 } catch (const Error&) {
   throw;
 } catch (const nlohmann::json::exception& error) {
-  throw Error("", detail::one_line(error.what()));
+  throw Error("", error.what());
 }
 
 }  // namespace detail
@@ -1767,7 +1767,7 @@ class TextSource {
   void skip_string() {
     ++at_;
     while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2U : 1U;
-    at_ = std::min(at_ + 1, text_.size());
+    at_ = std::min<std::size_t>(at_ + 1, text_.size());
   }
 
   std::string_view text_;
@@ -2240,9 +2240,9 @@ class Place {
     return ::openat(directory_, name(), flags);
   }
 
-  /// Whether a file here may be one that somebody else has planted, whom what replaces it must not
-  /// admit. (Others may also write to some directories without the sticky bit. There nothing helps,
-  /// as they can replace what is saved, too.)
+  /// Whether somebody else may have planted a file here. Then the file that replaces it must not
+  /// take over its access. (Others may also write to some directories without the sticky bit. There
+  /// nothing helps, as they can replace what is saved, too.)
   [[nodiscard]] bool is_shared_and_sticky() const {
     const struct stat status = detail::status_of("cannot look at the directory", directory_);
     return (status.st_mode & S_ISVTX) != 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;

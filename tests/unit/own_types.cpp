@@ -350,7 +350,8 @@ TEST_CASE("nlohmann's exceptions of a from_json or to_json become an Error, othe
 #ifndef _WIN32
 TEST_CASE("What nlohmann's exceptions quote of a document is made printable") {
   const oci::Error error = parse_error<own::Quoting>(R"({"name":"a\n\u001b[31m\u009b"})");
-  CHECK(error.message().find(R"('a\n\u001b[31m\u009b' not found)") != std::string::npos);
+  const std::string what = error.what();
+  CHECK(what.find(R"('a\n\u001b[31m\u009b' not found)") != std::string::npos);
 }
 
 TEST_CASE("The same exceptions in load and save; an Error gets the name of the file") {
