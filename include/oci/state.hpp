@@ -192,7 +192,7 @@ class Error : public nlohmann::json::exception {
   /// value that is converted; `message` is what was expected and what was found.
   Error(const std::string& pointer, const std::string& message, const std::string& file = {});
 
-  // The parts of what(), not escaped for a log as they are there:
+  // The parts of what(). Unlike there, they are not escaped for a log.
 
   /// The JSON Pointer (RFC 6901) of the wrong value in the document; "" for the whole document.
   [[nodiscard]] const std::string& pointer() const noexcept { return parts_->pointer; }
@@ -1825,6 +1825,12 @@ inline std::string path_to_utf8(const std::filesystem::path& path) try {
 inline const std::string& path_to_utf8(const std::filesystem::path& path) { return path.native(); }
 #endif
 
+/// Whether a path has a NUL, where the system would stop.
+inline bool has_nul(const std::filesystem::path& path) {
+  const auto nul = path.native().find(std::filesystem::path::value_type{});
+  return nul != std::filesystem::path::string_type::npos;
+}
+
 template <class T>
 inline constexpr bool is_document =
     std::is_same_v<T, nlohmann::json> || std::is_same_v<T, nlohmann::ordered_json>;
@@ -2084,8 +2090,7 @@ struct Failure {
 /// throws: a Failure becomes a filesystem_error, and an Error gets the file's name.
 template <class Call>
 decltype(auto) in_file(const char* function, const std::filesystem::path& path, Call call) try {
-  const bool has_nul = path.native().find('\0') != std::string::npos;  // where the system stops
-  if (has_nul) throw Failure{"NUL byte in the path", EINVAL};
+  if (detail::has_nul(path)) throw Failure{"NUL byte in the path", EINVAL};
   return call();
 } catch (const Failure& failure) {
   const std::error_code code(failure.error, std::generic_category());
@@ -2585,10 +2590,9 @@ inline void validate(const State& state) {
                            "/pid");
   }
 #endif
-  const std::string& bundle = detail::path_to_utf8(state.bundle);
-  const bool has_nul = bundle.find('\0') != std::string::npos;  // where the system would stop
-  if (!state.bundle.is_absolute() || has_nul) {
-    throw detail::mismatch("an absolute path", detail::quoted(bundle), "/bundle");
+  if (!state.bundle.is_absolute() || detail::has_nul(state.bundle)) {
+    const std::string bundle = detail::quoted(detail::path_to_utf8(state.bundle));
+    throw detail::mismatch("an absolute path", bundle, "/bundle");
   }
 }
 

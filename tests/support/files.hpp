@@ -94,7 +94,7 @@ inline Names names(const fs::path& directory) {
   return found;
 }
 
-/// Whether a message names a function of this library and a step of its, as in
+/// Whether a message names a function of this library and one of its steps, as in
 /// "oci::save: cannot sync: Input/output error".
 inline bool names_a_step(const std::string& message) {
   static const std::set<std::string> steps{"NUL byte in the path",

@@ -486,6 +486,7 @@ TEST_CASE("what() is short for binary data, which a json from CBOR may hold") {
     static_cast<void>(nlohmann::json{{"id", binary}}.get<State>());
   });
   check_error(error, "/id", "expected a string, found binary data");
+  CHECK(is_fit_for_a_log(error));
 }
 
 // ---- The class
