@@ -821,8 +821,6 @@ class Buffer {
   }
   void added(std::size_t bytes) { size_ += bytes; }
 
-  void cut(std::size_t size) { size_ = size; }
-
   /// The text ends there now, in the room that was given.
   void end_at(const char* end) { size_ = static_cast<std::size_t>(end - bytes_.data()); }
   char* room_from(const char* end, std::size_t bytes) {
@@ -844,9 +842,8 @@ class Buffer {
   std::size_t size_{};
 };
 
-/// Adds `text` as a JSON string to `to`. Returns false, with nothing added, if it is not UTF-8.
+/// Adds `text` as a JSON string to `to`, or a part of it if it is not UTF-8, and then returns false.
 inline bool encode_string(std::string_view text, Buffer& to) {
-  const std::size_t before = to.text().size();
   char* end = to.room(text.size() + 2);
   *end = '"';
   ++end;
@@ -859,10 +856,7 @@ inline bool encode_string(std::string_view text, Buffer& to) {
       text.remove_prefix(1);
     } else {
       const std::size_t size = detail::copy_plain(text, end);
-      if (size == 0) {
-        to.cut(before);
-        return false;
-      }
+      if (size == 0) return false;
       end += size;
       text.remove_prefix(size);
     }
