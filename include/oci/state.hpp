@@ -842,7 +842,7 @@ class Buffer {
   std::size_t size_{};
 };
 
-/// Adds `text` as a JSON string to `to`, or a part of it if it is not UTF-8, and then returns false.
+/// Adds `text` as a JSON string to `to`. Returns false, with a part added, if it is not UTF-8.
 inline bool encode_string(std::string_view text, Buffer& to) {
   char* end = to.room(text.size() + 2);
   *end = '"';
